@@ -1,0 +1,1 @@
+"""The tests of sarray, kernels and wukong_sched."""

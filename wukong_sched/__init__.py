@@ -1,0 +1,1 @@
+"""A DAG engine whose executors schedule each other: implicit programs, one pure core, several drivers."""

@@ -1,0 +1,133 @@
+"""What an executor has to do: ranges of leaves, and a stack of ready tasks.
+
+The most recently enabled task comes first (finishing before starting: its inputs are here, and it frees them); leaves
+are taken one by one only when no task is ready. What is given away comes from the other end: the ready tasks that
+waited longest, the rear parts of ranges. An executor never gives away the task that it is named after, and a range
+keeps its first part (PROTOCOL rule 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from wukong_sched.messages import Give, Owed, identity
+from wukong_sched.program import SINK, Program, Range, Task
+
+
+@dataclass(slots=True)
+class Leaves:
+    """A range of the record's todo, the first few of which have been taken."""
+
+    item: Range
+    """As the record has it."""
+    position: int
+    """Number of the first task that was not taken."""
+    tasks: Iterator[Task]
+
+    def __len__(self) -> int:
+        return self.item[3] - self.position
+
+    def rest(self, start: int, stop: int) -> tuple[Owed, ...]:
+        """The part from start to stop as todo; nothing if it is empty."""
+        rule, piece, _, _ = self.item
+        return ((rule, piece, start, stop),) if start < stop else ()
+
+
+Cuts = list[tuple[Range, tuple[Owed, ...]]]
+
+
+@dataclass(slots=True)
+class Backlog:
+    """Ready tasks and leaves of one executor."""
+
+    program: Program
+    id: str
+    ready: list[Task] = field(default_factory=list)
+    """A stack: the last one runs next."""
+    owed: set[Task] = field(default_factory=set)
+    """Single tasks of the record's todo that have not been discharged."""
+    leaves: list[Leaves] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.ready or self.leaves)
+
+    def load(self, todo: Iterable[Owed]) -> None:
+        """Begin with a record's todo."""
+        for item in todo:
+            if len(item) == 4:
+                self.leaves.append(Leaves(item, item[2], self.program.expand(item)))
+            else:
+                self.owed.add(item)
+                if item != SINK:
+                    self.ready.append(item)
+        self.ready.reverse()
+        self.leaves.reverse()
+
+    def take(self) -> Task | None:
+        """The next task to run."""
+        if self.ready:
+            return self.ready.pop()
+        for leaves in reversed(self.leaves):
+            if len(leaves):
+                leaves.position += 1
+                return next(leaves.tasks)
+        return None
+
+    def left(self) -> int:
+        """Number of leaves that were not taken yet."""
+        return sum(map(len, self.leaves))
+
+    def settle(self) -> Cuts:
+        """What remains of each range when everything taken from it is discharged."""
+        used = [leaves for leaves in self.leaves if leaves.position > leaves.item[2]]
+        return [(leaves.item, leaves.rest(leaves.position, leaves.item[3])) for leaves in used]
+
+    def apply(self, cuts: Sequence[tuple[Range, tuple[Owed, ...]]]) -> None:
+        """The record was cut: adopt its ranges."""
+        rest = dict(cuts)
+        kept = []
+        for leaves in self.leaves:
+            remains = rest.get(leaves.item, (leaves.item,))
+            for item in remains:
+                if len(item) == 4:
+                    leaves.item = item
+                    kept.append(leaves)
+        self.leaves = kept
+
+    def split_leaves(self, parts: int) -> tuple[Cuts, tuple[Give, ...]]:
+        """Keep the first of so many parts of each range and give the others away."""
+        cuts: Cuts = []
+        shares: list[list[Owed]] = [[] for _ in range(parts - 1)]
+        for leaves in self.leaves:
+            count, stop = len(leaves), leaves.item[3]
+            edges = [leaves.position + -(-count * part // parts) for part in range(1, parts + 1)]
+            if edges[0] == stop:
+                continue
+            cuts.append((leaves.item, leaves.rest(leaves.item[2], edges[0])))
+            for share, (start, end) in zip(shares, pairwise(edges), strict=True):
+                share.extend(leaves.rest(start, end))
+        return cuts, tuple(Give(identity(share[0]), tuple(share)) for share in shares if share)
+
+    def split_ready(self, parts: int) -> tuple[Give, ...]:
+        """Give away the longest waiting of the ready tasks, in so many parts less our own."""
+        tasks = [task for task in self.ready if identity(task) != self.id]
+        given = len(tasks) * (parts - 1) // parts
+        edges = [given * part // (parts - 1) for part in range(parts)]
+        groups = [tasks[start:stop] for start, stop in pairwise(edges) if start < stop]
+        return tuple(Give(identity(group[-1]), tuple(reversed(group))) for group in groups)
+
+    def committed(self, discharged: Iterable[Task], joined: Sequence[Task], gives: Sequence[Give]) -> None:
+        """The record has moved: tasks left it, joined it, and were given away."""
+        left = {task for give in gives for task in give.todo if len(task) == 2}.union(discharged)
+        known = left.union(self.ready, (SINK,))
+        self.ready = [task for task in self.ready if task not in left]
+        self.ready += [task for task in reversed(joined) if task not in known]
+        self.owed.update(joined)
+        self.owed -= left
+
+    def work(self, seconds: Callable[[Task], float]) -> float:
+        """Estimated seconds of the ready tasks, from a sample of at most 64."""
+        sample = self.ready[:64]
+        return sum(map(seconds, sample)) * len(self.ready) / len(sample) if sample else 0.0

@@ -1,0 +1,1 @@
+"""How executors agree: one record per executor, moved by one atomic commit."""

@@ -1,0 +1,78 @@
+"""The contract of a coordination store: five methods, each atomic.
+
+It keeps, for one job: its state, one record per executor (token, seq, attempts, expiry, todo), for each task with
+inputs from several executors the set of tiles that have arrived, and for each stored tile the consumers that are
+discharged. It knows nothing of the program.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wukong_sched.errors import Story
+from wukong_sched.messages import Commit, Give, Owed
+from wukong_sched.program import Task, Tile
+
+
+class State(enum.Enum):
+    """What a job is at."""
+
+    MISSING = "missing"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The answer to a start: the record is the caller's."""
+
+    seq: int
+    todo: tuple[Owed, ...]
+    announced: Mapping[Tile, int]
+    attempts: int
+    """1 for the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a commit that was carried out (or had been, and its reply was lost)."""
+
+    joined: tuple[Task, ...]
+    freed: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a plain read shows."""
+
+    state: State
+    epoch: int = 0
+    story: Story | None = None
+    """Why the job failed."""
+    startable: tuple[str, ...] = ()
+    """Records that a watchdog should invoke: expired, or not started within the grace period."""
+    arrived: Mapping[Task, frozenset[Tile]] = field(default_factory=dict)
+
+
+class Coordination(Protocol):
+    """One job's records."""
+
+    def create(self, epoch: int, roots: Sequence[Give], arrived: Mapping[Task, frozenset[Tile]]) -> bool:
+        """Write the job and its root records, in place of a lost job of an older epoch; False if there is another."""
+
+    def start(self, id: str, token: str) -> Lease | None:
+        """Take the record over; None if the job does not run, the record is missing or its lease has not expired."""
+
+    def commit(self, id: str, token: str, commit: Commit) -> Reply | None:
+        """Carry the commit out, all or nothing; None for GONE."""
+
+    def read(self, tasks: Sequence[Task] = ()) -> View:
+        """The job's state, and which inputs of these tasks have arrived."""
+
+    def sweep(self) -> None:
+        """Forget the job."""

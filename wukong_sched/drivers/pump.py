@@ -1,0 +1,222 @@
+"""Instruction -> effect -> event: what every driver shares.
+
+A pump carries out one executor's instructions against a store and a coordination store, and nothing else. How time
+passes, and what an invoke means, is the driver's: it hands in a clock and an `invoke`. The simulator calls `perform`
+itself, one instruction at a time; the others call `pump`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wukong_sched.coordination.protocol import Coordination
+from wukong_sched.errors import Story
+from wukong_sched.executor_state import ExecutorState
+from wukong_sched.messages import (
+    Commit,
+    Committed,
+    Delete,
+    Drop,
+    Event,
+    Fetch,
+    Fetched,
+    Finish,
+    Gone,
+    Instruction,
+    Invoke,
+    Peek,
+    Peeked,
+    Raised,
+    Ran,
+    Refused,
+    Run,
+    Started,
+    Store,
+    Stored,
+    Wait,
+    Woke,
+)
+from wukong_sched.program import Program, Task, Tile
+from wukong_sched.storage.protocol import Storage
+from wukong_sched.trace import Trace
+
+_running = threading.local()
+
+
+def inside_task() -> bool:
+    """Whether the caller runs within a task of some job."""
+    return getattr(_running, "depth", 0) > 0
+
+
+@contextlib.contextmanager
+def marked() -> Iterator[None]:
+    """Mark this thread as one that runs tasks."""
+    _running.depth = getattr(_running, "depth", 0) + 1
+    try:
+        yield
+    finally:
+        _running.depth -= 1
+
+
+class TileMissing(Exception):
+    """A stored tile is not there."""
+
+    def __init__(self, tile: Tile) -> None:
+        super().__init__(tile)
+        self.tile = tile
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a driver lends to the pumps of one job."""
+
+    program: Program
+    storage: Storage
+    coordination: Coordination
+    clock: Callable[[], float]
+    invoke: Callable[[Sequence[str]], None]
+    idle: Callable[[], int]
+    """Executors that could start at once."""
+    stopped: Callable[[], bool] = lambda: False
+    """Whether the job is over, so that no further task needs to run."""
+    sleep: Callable[[float], None] = lambda seconds: None
+    ran: Callable[[int], None] = lambda tasks: None
+    """Told how many tasks have run."""
+    trace: Trace | None = None
+
+
+@dataclass(slots=True)
+class Pump:
+    """Carries out the instructions of one executor."""
+
+    around: Surroundings
+    core: ExecutorState
+    token: str
+    memory: MutableMapping[Tile, Any] = field(default_factory=dict)
+    error: BaseException | None = None
+    """What the task raised, if one did."""
+
+    def start(self) -> Event:
+        """Take the record over."""
+        lease = self.around.coordination.start(self.core.id, self.token)
+        if lease is None:
+            return Refused()
+        return Started(lease.seq, lease.todo, lease.announced, self.around.idle())
+
+    def pump(self) -> None:
+        """Run the executor to its end."""
+        event: Event | None = self.start()
+        while event is not None:
+            instructions = self.handle(event)
+            event = None
+            for instruction in instructions:
+                event = self.perform(instruction)
+
+    def handle(self, event: Event) -> list[Instruction]:
+        """What the core says to an event now; recorded, if the driver traces."""
+        now = self.around.clock()
+        instructions = self.core.handle(event, now)
+        if self.around.trace is not None:
+            self.around.trace.record(self.core, self.token, event, now, instructions)
+        return instructions
+
+    def perform(self, instruction: Instruction) -> Event | None:
+        """Carry one instruction out; its outcome, if the core waits for one."""
+        return PERFORM[type(instruction)](self, instruction)
+
+    def _fetch(self, instruction: Fetch) -> Event:
+        program, stored = self.around.program, []
+        for tile in instruction.tiles:
+            if program.is_task_array(tile[0]):
+                stored.append(tile)
+            else:
+                self.memory[tile] = program.read(tile)
+        found = self.around.storage.get(stored) if stored else {}
+        for tile, block in found.items():
+            self.memory[tile] = block
+        return Fetched(tuple(tile for tile in stored if tile not in found))
+
+    def _run(self, instruction: Run) -> Event:
+        around, memory, block = self.around, self.memory, self._block
+        run, stopped = around.program.run, around.stopped
+        began = around.clock()
+        for task, outputs, drops in instruction.steps:
+            if stopped():
+                return Gone()
+            try:
+                for tile, made in zip(outputs, run(task, block), strict=True):
+                    memory[tile] = made
+            except TileMissing as missing:
+                return Fetched((missing.tile,))
+            except Exception as error:  # whatever a task raises ends the job, with its story
+                self.error = error
+                return Raised(self._story(task, error))
+            for tile in drops:
+                memory.pop(tile, None)
+        around.ran(len(instruction.steps))
+        return Ran(around.clock() - began, around.idle())
+
+    def _block(self, tile: Tile) -> Any:
+        """The block of an input: from memory; made again if cheap; else, for the steps of a fold, fetched now."""
+        try:
+            return self.memory[tile]
+        except KeyError:
+            program = self.around.program
+        if not program.is_task_array(tile[0]):
+            return program.read(tile)
+        found = self.around.storage.get((tile,))
+        if tile not in found:
+            raise TileMissing(tile)
+        return found[tile]
+
+    def _story(self, task: Task, error: BaseException) -> Story:
+        outputs = self.around.program.outputs(task)
+        array, index = outputs[0] if outputs else task
+        cause = f"{type(error).__name__}: {error}"
+        return Story(self.around.program.operation(task), array, index, cause)
+
+    def _store(self, instruction: Store) -> Event:
+        self.around.storage.put({tile: self.memory[tile] for tile in instruction.tiles})
+        return Stored()
+
+    def _commit(self, instruction: Commit) -> Event:
+        reply = self.around.coordination.commit(self.core.id, self.token, instruction)
+        return Gone() if reply is None else Committed(reply.joined, reply.freed)
+
+    def _peek(self, instruction: Peek) -> Event:
+        return Peeked(self.around.coordination.read(instruction.tasks).arrived)
+
+    def _wait(self, instruction: Wait) -> Event:
+        self.around.sleep(instruction.seconds)
+        return Woke()
+
+    def _invoke(self, instruction: Invoke) -> None:
+        self.around.invoke(instruction.ids)
+
+    def _delete(self, instruction: Delete) -> None:
+        self.around.storage.delete(instruction.tiles)
+
+    def _drop(self, instruction: Drop) -> None:
+        for tile in instruction.tiles:
+            self.memory.pop(tile, None)
+
+    def _finish(self, instruction: Finish) -> None:
+        self.memory.clear()
+
+
+PERFORM: dict[type, Callable[..., Event | None]] = {
+    Fetch: Pump._fetch,
+    Run: Pump._run,
+    Store: Pump._store,
+    Commit: Pump._commit,
+    Peek: Pump._peek,
+    Wait: Pump._wait,
+    Invoke: Pump._invoke,
+    Delete: Pump._delete,
+    Drop: Pump._drop,
+    Finish: Pump._finish,
+}

@@ -1,0 +1,365 @@
+"""One job in virtual time: functions, invocations, and the client.
+
+An executor's process carries out the core's instructions through `Pump.perform`, like every driver; here that takes
+the time that a `Cloud` says, and an `Adversary` may come between any two steps. What is performed takes effect at one
+instant; a request with many tiles may arrive in pieces.
+
+The client creates the job, invokes again what can be started, opens a new epoch when the job is lost, and sweeps when
+it has ended: at once, and again when every function of the job must have ended, for what zombies stored late.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from wukong_sched.coordination.protocol import State, View
+from wukong_sched.drivers.adversary import Adversary, Fault, FaultyCoordination
+from wukong_sched.drivers.cloud import Cloud
+from wukong_sched.drivers.pump import Pump, Surroundings
+from wukong_sched.drivers.virtual import Process, Timeline
+from wukong_sched.errors import Story
+from wukong_sched.executor_state import ExecutorState
+from wukong_sched.messages import (
+    Commit,
+    Committed,
+    Delete,
+    Drop,
+    Event,
+    Fetch,
+    Fetched,
+    Finish,
+    Instruction,
+    Invoke,
+    Peek,
+    Ran,
+    Run,
+    Started,
+    Store,
+    Wait,
+)
+from wukong_sched.policy import Policy
+from wukong_sched.program import Program, Task, Tile
+from wukong_sched.resume import first_plan, plan
+from wukong_sched.storage.protocol import Storage
+from wukong_sched.trace import Trace
+
+Doing = Generator[float, None, Event | None]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a run came to."""
+
+    tasks: int = 0
+    invocations: int = 0
+    """Functions that began."""
+    executors: int = 0
+    """Those of them that found something to do."""
+    cold: int = 0
+    """Those of them that waited for a new environment."""
+    throttled: int = 0
+    commits: int = 0
+    busy: float = 0.0
+    """Seconds of all functions together."""
+    epochs: int = 0
+    ended: float = math.nan
+    """When the job was done or had failed."""
+
+
+@dataclass(slots=True)
+class Simulation:
+    """One job."""
+
+    program: Program
+    storage: Storage
+    policy: Policy
+    cloud: Cloud
+    adversary: Adversary
+    trace: Trace | None = None
+    records: Callable[..., FaultyCoordination] = FaultyCoordination
+    core: Callable[..., ExecutorState] = ExecutorState
+    log: Callable[[str], None] | None = None
+    """Told, line by line, what happens."""
+    timeline: Timeline = field(default_factory=Timeline)
+    counts: Counts = field(default_factory=Counts)
+    coordination: FaultyCoordination = field(init=False)
+    around: Surroundings = field(init=False)
+    story: Story | None = None
+    """Why the job failed."""
+    error: BaseException | None = None
+    """What the task raised, if one did."""
+    running: int = 0
+    flying: int = 0
+    """Invocations under way."""
+    warm: int = 0
+    """Environments that are free."""
+
+    def __post_init__(self) -> None:
+        cloud, clock = self.cloud, self.timeline.clock
+        self.coordination = self.records(clock, lease=cloud.lease, grace=cloud.grace, max_attempts=cloud.max_attempts)
+        self.around = Surroundings(
+            self.program, self.storage, self.coordination, clock, self.invoke, self.idle, ran=self.ran, trace=self.trace
+        )
+
+    def run(self, most_seconds: float = math.inf, most_events: float = math.inf) -> None:
+        """From the first invocation to the second sweep; raises `Hung` if that takes more than is allowed."""
+        self.timeline.spawn(self.client())
+        self.timeline.run(most_seconds, most_events)
+
+    def say(self, line: str) -> None:
+        """Note what happens."""
+        if self.log is not None:
+            self.log(f"{self.timeline.now:12.6f}  {line}")
+
+    # ---- the client
+
+    def client(self) -> Process:
+        """Keep the job going until it has ended; then leave nothing behind."""
+        while (view := self.coordination.read()).state not in (State.DONE, State.FAILED):
+            if view.state is State.RUNNING:
+                self.invoke(view.startable)
+            else:
+                yield from self.open()
+            yield self.adversary.delay(self.cloud.watchdog)
+        self.ended(view)
+        yield from self.sweep()
+        yield self.cloud.time_limit + self.cloud.cold_start
+        yield from self.sweep()
+
+    def open(self) -> Process:
+        """Begin a new epoch with what is stored."""
+        stored = frozenset(self.storage.tiles())
+        beginning = plan(self.program, stored) if stored else first_plan(self.program)
+        yield self.adversary.delay(self.cloud.store_latency)
+        self.counts.epochs += 1
+        self.say(f"client opens epoch {self.counts.epochs}: {beginning.root.todo}")
+        if self.coordination.create(self.counts.epochs, [beginning.root], beginning.arrived):
+            self.invoke((beginning.root.id,))
+
+    def ended(self, view: View) -> None:
+        """The client sees that the job has ended."""
+        self.say(f"client sees {view.state.value} {view.story or ''}")
+        self.story = view.story
+        if math.isnan(self.counts.ended):
+            self.counts.ended = self.timeline.now
+
+    def sweep(self) -> Process:
+        """Delete all of the job's tiles but the wanted ones, then its keys."""
+        doomed = tuple(tile for tile in self.storage.tiles() if not self.program.is_wanted(tile))
+        for piece in self.adversary.pieces(doomed):
+            yield self.adversary.delay(self.cloud.store_latency)
+            self.storage.delete(piece)
+        self.coordination.sweep()
+
+    # ---- functions
+
+    def invoke(self, ids: Sequence[str]) -> None:
+        """Send a message to each of these executors."""
+        for id in ids:
+            if self.adversary.strikes(Fault.LOSE):
+                self.say(f"FAULT invocation of {id} lost")
+                continue
+            self.timeline.spawn(self.message(id))
+            if self.adversary.strikes(Fault.DOUBLE):
+                self.say(f"FAULT invocation of {id} doubled")
+                self.timeline.spawn(self.message(id))
+
+    def idle(self) -> int:
+        """Functions that could begin at once."""
+        return max(0, self.cloud.concurrency - self.running - self.flying)
+
+    def ran(self, tasks: int) -> None:
+        """So many tasks have run."""
+        self.counts.tasks += tasks
+
+    def message(self, id: str) -> Process:
+        """One invocation under way, until a function begins."""
+        delay = self.adversary.delay(self.cloud.invoke)
+        if self.adversary.strikes(Fault.DELAY):
+            self.say(f"FAULT invocation of {id} delayed")
+            delay += self.adversary.much_later(self.cloud.grace)
+        self.flying += 1
+        yield delay
+        for attempt in range(self.cloud.tries):
+            if self.running < self.cloud.concurrency and not self.adversary.strikes(Fault.THROTTLE):
+                self.timeline.spawn(self.function(id))
+                break
+            self.say(f"invocation of {id} throttled")
+            self.counts.throttled += 1
+            yield self.adversary.delay(self.cloud.backoff * 2**attempt)
+        self.flying -= 1
+
+    def function(self, id: str) -> Process:
+        """One function from its beginning to its end, however it ends."""
+        self.counts.invocations += 1
+        self.running += 1
+        token = f"{id}#{self.counts.invocations}"
+        if self.warm:
+            self.warm -= 1
+        else:
+            self.counts.cold += 1
+            yield self.adversary.delay(self.cloud.cold_start)
+        began = self.timeline.now
+        dies = began + self.cloud.time_limit
+        for delay in self.executor(id, token, dies):
+            self.disturb()
+            if self.adversary.strikes(Fault.CRASH):
+                self.say(f"FAULT {token} crashes")
+                break
+            if self.adversary.strikes(Fault.STALL):
+                self.say(f"FAULT {token} stalls")
+                delay += self.adversary.much_later(2 * self.cloud.lease)
+            if self.timeline.now + delay >= dies:
+                yield dies - self.timeline.now
+                self.say(f"{token} is killed at its time limit")
+                break
+            yield delay
+        else:
+            self.warm += 1
+        self.running -= 1
+        self.counts.busy += self.timeline.now - began
+
+    def disturb(self) -> None:
+        """Faults of the stores."""
+        strikes = self.adversary.strikes
+        if strikes(Fault.EXPIRE) and (ids := self.coordination.ids()):
+            id = self.adversary.choose(ids)
+            self.say(f"FAULT lease of {id} expires")
+            self.coordination.expire(id)
+        if strikes(Fault.VANISH):
+            tiles = [tile for tile in self.storage.tiles() if not self.program.is_wanted(tile)]
+            if tiles:
+                tile = self.adversary.choose(tiles)
+                self.say(f"FAULT {tile} vanishes")
+                self.storage.delete([tile])
+        if strikes(Fault.WIPE):
+            self.say("FAULT coordination wiped")
+            self.coordination.sweep()
+
+    # ---- executors
+
+    def executor(self, id: str, token: str, dies: float) -> Process:
+        """Everything that one executor does."""
+        pump = Pump(self.around, self.core(self.program, self.policy, id, dies), token)
+        yield self.adversary.delay(self.cloud.coordination / 2)
+        event: Event | None = pump.start()
+        self.counts.executors += isinstance(event, Started)
+        yield self.adversary.delay(self.cloud.coordination / 2)
+        while event is not None:
+            instructions = pump.handle(event)
+            if self.log is not None:
+                self.say(f"{token} <- {event}")
+            event = None
+            for instruction in instructions:
+                if self.log is not None:
+                    self.say(f"{token} -> {instruction}")
+                event = yield from DOING[type(instruction)](self, pump, instruction)
+        self.error = self.error or pump.error
+
+    def transfer(self, tiles: Iterable[Tile]) -> float:
+        """Seconds to move these tiles."""
+        return self.adversary.delay(self.cloud.transfer(sum(map(self.program.nbytes, tiles))))
+
+    def fetch(self, pump: Pump, fetch: Fetch) -> Doing:
+        missing: list[Tile] = []
+        for piece in self.adversary.pieces(fetch.tiles):
+            yield self.transfer(piece)
+            event = pump.perform(Fetch(piece))
+            missing += event.missing if isinstance(event, Fetched) else ()
+        return Fetched(tuple(missing))
+
+    def work(self, pump: Pump, run: Run) -> Doing:
+        seconds = self.adversary.delay(sum(self.seconds(task) for task, _, _ in run.steps))
+        yield seconds
+        event = pump.perform(run)
+        return replace(event, seconds=seconds) if isinstance(event, Ran) else event
+
+    def seconds(self, task: Task) -> float:
+        """How long a task takes; one that reads while it runs, the transfer at least."""
+        seconds = self.cloud.work(self.program.cost(task))
+        if not self.program.streams(task):
+            return seconds
+        return max(seconds, self.cloud.transfer(sum(map(self.program.nbytes, self.program.inputs(task)))))
+
+    def store(self, pump: Pump, store: Store) -> Doing:
+        event: Event | None = None
+        for piece in self.adversary.pieces(store.tiles):
+            yield self.transfer(piece)
+            event = pump.perform(Store(piece))
+        return event
+
+    def commit(self, pump: Pump, commit: Commit) -> Doing:
+        half = self.cloud.coordination / 2
+        yield self.adversary.delay(half)
+        event = self.send(pump, commit)
+        if self.adversary.strikes(Fault.ECHO):
+            self.say(f"FAULT commit {commit.seq} of {pump.token} will be delivered again")
+            self.timeline.spawn(self.echo(pump, commit))
+        yield self.adversary.delay(half)
+        while self.adversary.strikes(Fault.SILENCE):
+            self.say(f"FAULT reply to commit {commit.seq} of {pump.token} lost")
+            yield self.adversary.delay(self.cloud.timeout)
+            event = self.send(pump, commit)
+            yield self.adversary.delay(half)
+        return event
+
+    def send(self, pump: Pump, commit: Commit) -> Event | None:
+        """The commit arrives at the coordination store."""
+        self.counts.commits += 1
+        if self.adversary.strikes(Fault.FORGET):
+            self.say(f"FAULT commit {commit.seq} of {pump.token} forgotten")
+            with self.coordination.forgetting():
+                return pump.perform(commit)
+        event = pump.perform(commit)
+        if isinstance(event, Committed) and commit.done:
+            self.counts.ended = self.timeline.now
+        return event
+
+    def echo(self, pump: Pump, commit: Commit) -> Process:
+        yield self.adversary.much_later(self.cloud.lease)
+        pump.perform(commit)
+
+    def peek(self, pump: Pump, peek: Peek) -> Doing:
+        yield self.adversary.delay(self.cloud.coordination / 2)
+        event = pump.perform(peek)
+        yield self.adversary.delay(self.cloud.coordination / 2)
+        return event
+
+    def delete(self, pump: Pump, delete: Delete) -> Doing:
+        for piece in self.adversary.pieces(delete.tiles):
+            yield self.adversary.delay(self.cloud.store_latency)
+            if self.adversary.strikes(Fault.LINGER):
+                self.say(f"FAULT deletion of {piece} lingers")
+                self.timeline.spawn(self.linger(pump, Delete(piece)))
+            else:
+                pump.perform(Delete(piece))
+        return None
+
+    def linger(self, pump: Pump, delete: Delete) -> Process:
+        yield self.adversary.much_later(self.cloud.lease)
+        pump.perform(delete)
+
+    def wait(self, pump: Pump, wait: Wait) -> Doing:
+        yield self.adversary.delay(wait.seconds)
+        return pump.perform(wait)
+
+    def at_once(self, pump: Pump, instruction: Instruction) -> Doing:
+        return pump.perform(instruction)
+        yield
+
+
+DOING: Mapping[type[Instruction], Callable[[Simulation, Pump, Any], Doing]] = {
+    Fetch: Simulation.fetch,
+    Run: Simulation.work,
+    Store: Simulation.store,
+    Commit: Simulation.commit,
+    Peek: Simulation.peek,
+    Wait: Simulation.wait,
+    Invoke: Simulation.at_once,
+    Delete: Simulation.delete,
+    Drop: Simulation.at_once,
+    Finish: Simulation.at_once,
+}

@@ -1,0 +1,180 @@
+"""Executors as worker turns in threads of this process: the same protocol, degenerated to work stealing.
+
+The store is a dict of blocks as they are, an invoke is a push on a deque, and a worker without a turn takes from it.
+An executor that hears of idle workers gives them a share of its ready work: it is robbed by consent, at its next
+commit. Nothing is serialised, and nothing crashes alone: there are no leases and no watchdog.
+
+The caller's thread only waits, so Ctrl-C ends the job at once: workers stop before their next task.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wukong_sched.coordination.memory import MemoryCoordination
+from wukong_sched.coordination.protocol import State
+from wukong_sched.drivers.pump import Pump, Surroundings, inside_task, marked
+from wukong_sched.errors import NestedComputeError, ProtocolError, TaskError
+from wukong_sched.executor_state import ExecutorState
+from wukong_sched.messages import Give, identity
+from wukong_sched.policy import CostModel, Policy
+from wukong_sched.program import Program, Tile
+from wukong_sched.report import Report
+from wukong_sched.storage.protocol import Storage
+from wukong_sched.trace import Trace
+
+__all__ = ["POLICY", "inside_task", "run"]
+
+POLICY = CostModel()
+"""In threads storing is free, and an invoke is a push on a deque."""
+PATIENCE = 0.9
+"""Seconds that the caller of a failed or interrupted job waits for workers to end the task that they are in."""
+TICK = 0.1
+"""Seconds between two looks at the progress."""
+
+Memory = Callable[[], MutableMapping[Tile, Any]]
+
+
+@dataclass(slots=True)
+class Job:
+    """One job's workers and their deque."""
+
+    program: Program
+    policy: Policy
+    workers: int
+    memory: Memory
+    coordination: MemoryCoordination = field(default_factory=MemoryCoordination)
+    turns: deque[str] = field(default_factory=deque)
+    """Executors that were invoked and wait for a worker."""
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    busy: int = 0
+    """Workers with a turn."""
+    over: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+    executors: int = 0
+    tasks: int = 0
+
+    def invoke(self, ids: Sequence[str]) -> None:
+        with self.changed:
+            self.turns.extend(ids)
+            self.changed.notify(len(ids))
+
+    def idle(self) -> int:
+        """Workers that have no turn, nor one waiting for them."""
+        return max(0, self.workers - self.busy - len(self.turns))
+
+    def ran(self, tasks: int) -> None:
+        with self.changed:
+            self.tasks += tasks
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Nothing more to do, or no way to go on; the first error is the job's."""
+        with self.changed:
+            if error is not None and self.error is None:
+                self.error = error
+            self.over.set()
+            self.changed.notify_all()
+
+    def turn(self) -> str | None:
+        """The next executor to run here; None when the job is over."""
+        with self.changed:
+            while not self.turns and not self.over.is_set():
+                self.changed.wait()
+            if self.over.is_set():
+                return None
+            self.busy += 1
+            self.executors += 1
+            return self.turns.popleft()
+
+    def turned(self, pump: Pump) -> None:
+        """A turn has ended: is the job over?"""
+        view = self.coordination.read()
+        with self.changed:
+            self.busy -= 1
+            stalled = not self.busy and not self.turns
+        if view.state is State.DONE:
+            self.end()
+        elif view.story is not None and pump.error is not None:
+            failure = TaskError(view.story)
+            failure.__cause__ = pump.error
+            self.end(failure)
+        elif stalled and not self.over.is_set():
+            self.end(ProtocolError("every worker is idle, but the job has not ended; please report this bug"))
+
+    def work(self, around: Surroundings) -> None:
+        """One worker: turn after turn until the job is over."""
+        with marked():
+            while (id := self.turn()) is not None:
+                core = ExecutorState(self.program, self.policy, id)
+                pump = Pump(around, core, f"{id}#{self.executors}", self.memory())
+                try:
+                    pump.pump()
+                except BaseException as error:  # the worker's thread must not swallow it: it is the job's
+                    self.end(error)
+                self.turned(pump)
+
+
+def run(
+    program: Program,
+    storage: Storage,
+    *,
+    workers: int,
+    policy: Policy = POLICY,
+    memory: Memory = dict,
+    progress: Callable[[int, int], None] | None = None,
+    trace: Trace | None = None,
+) -> Report:
+    """Put the wanted tiles of the program into the storage, with so many worker threads.
+
+    `memory` makes the mapping in which an executor holds its blocks; `progress` is told (tasks done, tasks) from the
+    caller's thread. Raises `TaskError` from whatever a task raised, `NestedComputeError` if called within a task.
+    """
+    if inside_task():
+        raise NestedComputeError(
+            "compute() was called inside a task; build one expression and compute it outside, or hand in NumPy arrays"
+        )
+    began = time.perf_counter()
+    leaves = tuple(program.leaves())
+    if not program.wanted_count:
+        return Report(0, 0, 0.0)
+    job = Job(program, policy, max(1, min(workers, len(program))), memory)
+    clock, stopped = time.perf_counter, job.over.is_set
+    around = Surroundings(
+        program, storage, job.coordination, clock, job.invoke, job.idle, stopped, ran=job.ran, trace=trace
+    )
+    job.coordination.create(1, [Give(identity(leaves[0]), leaves)], {})
+    job.invoke([identity(leaves[0])])
+    _supervise(job, around, progress)
+    if job.error is not None:
+        raise job.error
+    return Report(job.tasks, job.executors, time.perf_counter() - began)
+
+
+def _supervise(job: Job, around: Surroundings, progress: Callable[[int, int], None] | None) -> None:
+    """Start the workers and wait for the end, of the job or of the caller's patience."""
+    threads = [
+        threading.Thread(
+            target=contextvars.copy_context().run, args=(job.work, around), name=f"sarray-worker-{n}", daemon=True
+        )
+        for n in range(job.workers)
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        while not job.over.wait(TICK if progress else None):
+            if progress:
+                progress(job.tasks, len(job.program))
+        if progress and job.error is None:
+            progress(len(job.program), len(job.program))
+    finally:
+        job.end()
+        deadline = time.perf_counter() + PATIENCE
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.perf_counter()))

@@ -1,0 +1,39 @@
+"""Small tiles that travel inside the invocation of the executor that needs them, as far as there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from wukong_sched.functions.cloud import Cloud
+from wukong_sched.functions.events import JobName, Message
+from wukong_sched.messages import Owed
+from wukong_sched.program import Program
+from wukong_sched.storage.keys import Keys
+
+HEAD = 2048
+"""Bytes of an event beside its tiles, at most; identifiers are short."""
+OVERHEAD = 8
+"""Bytes of quotes and commas around one tile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Writes the events of one job's executors."""
+
+    name: JobName
+    program: Program
+    keys: Keys
+    cloud: Cloud
+
+    def event(self, id: str, todo: Sequence[Owed], share: int, room: int) -> bytes:
+        """The invocation of an executor that will owe this, in at most so many bytes."""
+        values = self.cloud.inline(list(self._needs(todo)), (room - HEAD) * 3 // 4 - OVERHEAD)
+        return Message(self.name, id, share, values).to_json()
+
+    def _needs(self, todo: Sequence[Owed]) -> Iterator[str]:
+        """Keys of the stored tiles that single tasks read; leaves read none."""
+        for task in todo:
+            for tile in self.program.inputs(task) if len(task) == 2 else ():
+                if self.program.is_task_array(tile[0]):
+                    yield self.keys.key(tile)

@@ -1,0 +1,134 @@
+"""One executor's hold on its record, renewed while a task runs longer than a lease lasts.
+
+A renewal is an empty commit: it moves the record's number, of which the executor's core knows nothing, so the numbers
+of the core's own commits are shifted by the renewals before them. If a renewal, or a commit, finds that the record is
+not ours any more, `gone` says so to whoever runs the next task.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from wukong_sched.coordination.protocol import Coordination, Lease, Reply, View
+from wukong_sched.errors import InfrastructureError
+from wukong_sched.messages import Commit, Give, Owed
+from wukong_sched.program import Task, Tile
+
+
+class KeptLease:
+    """The coordination store, as one executor uses it; a helper thread may call `renew`.
+
+    `ending` is told of a commit that ends the job, before it does.
+    """
+
+    def __init__(self, coordination: Coordination, ending: Callable[[Commit], None] = lambda commit: None) -> None:
+        self._inner, self._ending = coordination, ending
+        self._lock = threading.Lock()
+        self._id = self._token = ""
+        self._seq = self._renewals = 0
+        self._announced: tuple[tuple[Tile, int], ...] = ()
+        self._active = False
+        self._unsure: Commit | None = None
+        """A renewal of which nobody knows whether it was carried out."""
+        self.gone = threading.Event()
+        self.given: dict[str, tuple[Owed, ...]] = {}
+        """What the records that this executor made began with."""
+
+    def create(self, epoch: int, roots: Sequence[Give], arrived: Mapping[Task, frozenset[Tile]]) -> bool:
+        return self._inner.create(epoch, roots, arrived)
+
+    def start(self, id: str, token: str) -> Lease | None:
+        lease = self._inner.start(id, token)
+        if lease is not None:
+            self._id, self._token, self._seq = id, token, lease.seq
+            self._announced = tuple(lease.announced.items())
+            self._active = True
+        return lease
+
+    def commit(self, id: str, token: str, commit: Commit) -> Reply | None:
+        if commit.done or commit.failure is not None:
+            self._ending(commit)
+        with self._lock:
+            if self._unsure is not None:
+                self._renew(self._unsure)
+            self._seq = commit.seq + self._renewals
+            reply = self._inner.commit(id, token, replace(commit, seq=self._seq) if self._renewals else commit)
+            self._seq += 1
+            self._announced = commit.announced
+        self.given.update((give.id, give.todo) for give in commit.gives)
+        if reply is None or commit.yields or commit.done:
+            self._active = False
+        if reply is None:
+            self.gone.set()
+        return reply
+
+    def read(self, tasks: Sequence[Task] = ()) -> View:
+        return self._inner.read(tasks)
+
+    def sweep(self) -> None:
+        self._inner.sweep()
+
+    def renew(self) -> None:
+        """Renew, unless a commit does it just now."""
+        if self._active and self._lock.acquire(blocking=False):
+            try:
+                self._renew(self._unsure or Commit(self._seq, announced=self._announced))
+            finally:
+                self._lock.release()
+
+    def _renew(self, commit: Commit) -> None:
+        """One renewal; if its reply is lost it is sent again before anything else is."""
+        if not self._active:
+            return
+        self._unsure = commit
+        reply = self._inner.commit(self._id, self._token, commit)
+        self._unsure = None
+        self._seq += 1
+        self._renewals += 1
+        if reply is None:
+            self._active = False
+            self.gone.set()
+
+    def close(self) -> None:
+        """No more renewals."""
+        self._active = False
+
+
+@dataclass(slots=True)
+class Renewer:
+    """A thread of this process that renews whichever lease it holds."""
+
+    seconds: float
+    """Between two renewals."""
+    lease: KeptLease | None = None
+    _held: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def hold(self, lease: KeptLease) -> None:
+        """Renew this lease from now on."""
+        self.lease = lease
+        self._held.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+            self._thread.start()
+
+    def drop(self) -> None:
+        """Renew nothing."""
+        self._held.clear()
+        if self.lease is not None:
+            self.lease.close()
+            self.lease = None
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._held.wait()
+            pause.wait(self.seconds)
+            lease = self.lease
+            try:
+                if lease is not None:
+                    lease.renew()
+            except InfrastructureError:
+                continue

@@ -1,0 +1,80 @@
+"""Memory limits of a sandbox: a control group where this process may make one, else a resource limit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class ControlGroup:
+    """A control group of the kernel's, for one sandbox."""
+
+    directory: Path
+
+    def admit(self, pid: int) -> None:
+        """Put a process in."""
+        (self.directory / "cgroup.procs").write_text(str(pid))
+
+    def remove(self, seconds: float = 2.0) -> None:
+        """Forget the group, once its processes are gone."""
+        deadline = time.monotonic() + seconds
+        while self.directory.exists() and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                self.directory.rmdir()
+                return
+            time.sleep(0.005)
+
+
+def own_groups() -> dict[str, str]:
+    """Controller -> this process's group; the unified hierarchy has the empty name."""
+    try:
+        lines = OWN.read_text().splitlines()
+    except OSError:
+        return {}
+    return {name: path for line in lines for name in [line.split(":", 2)[1]] for path in [line.split(":", 2)[2]]}
+
+
+def control_group(name: str, nbytes: int) -> ControlGroup | None:
+    """A new group with this limit; None where the kernel or the rights do not allow one."""
+    groups = own_groups()
+    places = [(ROOT / "memory", groups.get("memory"), "memory.limit_in_bytes"), (ROOT, groups.get(""), "memory.max")]
+    for root, own, limit in places:
+        if own is None:
+            continue
+        group = ControlGroup(root / own.lstrip("/") / name)
+        try:
+            group.directory.mkdir()
+            (group.directory / limit).write_text(str(nbytes))
+        except OSError:
+            group.remove(0.01)
+            continue
+        return group
+    return None
+
+
+def limit_data(nbytes: int) -> None:
+    """Let this process have no more private memory than this; where the system has no such limit, none."""
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (nbytes, nbytes))
+
+
+def end_with_parent(parent: int) -> None:
+    """Let the kernel end this process when its parent ends; the life line does the same where it cannot."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

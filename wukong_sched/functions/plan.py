@@ -1,0 +1,68 @@
+"""What a client hands to the functions of one job: a signed program, and the names of a job's things in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wukong_sched.errors import InfrastructureError
+from wukong_sched.policy import Policy
+from wukong_sched.program import Program
+from wukong_sched.storage import signed
+from wukong_sched.storage.codec import Buffer
+from wukong_sched.storage.keys import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The program, and how to run it."""
+
+    program: Program
+    policy: Policy
+    renewal: float = 1.0
+    """Seconds between two renewals of a lease."""
+
+
+def fingerprint() -> str:
+    """What must be the same here and there, so that a pickled program means the same and computes the same bits."""
+    return f"python {'.'.join(platform.python_version_tuple()[:2])}, numpy {np.__version__}"
+
+
+def program_key(job: str) -> str:
+    """Where a job's signed program is."""
+    return f"{Keys(job).job_prefix}program"
+
+
+def usage_key(job: str, token: str) -> str:
+    """Where an executor says what it used; all of a job's with an empty token."""
+    return f"{Keys(job).job_prefix}usage/{token}"
+
+
+def cause_key(job: str) -> str:
+    """Where the exception is that ended a job."""
+    return f"{Keys(job).job_prefix}cause"
+
+
+def sign_plan(plan: Plan, key: bytes, job: str) -> tuple[str, list[Buffer]]:
+    """The hash that names the plan, and its pieces."""
+    pieces = signed.sign(plan, key, _signature(job))
+    return hashlib.sha256(pieces[-1]).hexdigest(), pieces
+
+
+def load_plan(data: Buffer, key: bytes, job: str, name: str) -> Plan:
+    """The plan of this hash; InfrastructureError if it was not signed for this job, or is another one."""
+    view = memoryview(data)
+    if hashlib.sha256(view[signed.HEAD :]).hexdigest() != name:
+        raise InfrastructureError(f"job {job}: the stored program is not the one that was submitted; it is not loaded")
+    plan: Any = signed.verify(data, key, _signature(job))
+    if not isinstance(plan, Plan):
+        raise InfrastructureError(f"job {job}: what is stored as its program is a {type(plan).__name__}")
+    return plan
+
+
+def _signature(job: str) -> str:
+    return f"program of {job}"

@@ -1,0 +1,90 @@
+"""While a step of a fold runs, the next steps' tiles are fetched.
+
+A fold asks for its tiles in the order of `Program.inputs`. Whenever it asks for one, a helper thread is sent for those
+that come next, up to a number of bytes; what it brings is handed over when the fold asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any
+
+from wukong_sched.program import BlockReader, Program, Task, Tile
+
+MOST = 16
+"""Tiles that are fetched ahead, however small."""
+
+
+class Reader:
+    """Reads the tiles of one fold, some of them ahead."""
+
+    def __init__(
+        self, block: BlockReader, tiles: Sequence[Tile], size: Callable[[Tile], int], helper: Executor, limit: int
+    ) -> None:
+        self._block, self._tiles, self._size = block, tiles, size
+        self._helper, self._limit = helper, limit
+        self._next = self._nbytes = 0
+        self._ahead: dict[Tile, Future[Any]] = {}
+        self._places = {tile: place for place, tile in enumerate(tiles)}
+
+    def __call__(self, tile: Tile) -> Any:
+        """The block of a tile, fetched before or now."""
+        place = self._places.get(tile, -1)
+        self._next = max(self._next, place + 1)
+        future = self._ahead.pop(tile, None)
+        if future is not None:
+            self._nbytes -= self._size(tile)
+        self._send()
+        return self._block(tile) if future is None else future.result()
+
+    def _send(self) -> None:
+        while self._next < len(self._tiles) and len(self._ahead) < MOST:
+            tile = self._tiles[self._next]
+            size = self._size(tile)
+            if self._ahead and self._nbytes + size > self._limit:
+                return
+            self._ahead[tile] = self._helper.submit(self._block, tile)
+            self._nbytes += size
+            self._next += 1
+
+    def close(self) -> None:
+        """Give up what was not asked for."""
+        for future in self._ahead.values():
+            future.cancel()
+        self._ahead.clear()
+
+
+class ReadAhead:
+    """A program whose folds find their tiles fetched; everything else is the program's own."""
+
+    def __init__(
+        self, program: Program, helper: Executor, limit: int, read: Callable[[Tile], Any] | None = None
+    ) -> None:
+        self._program, self._helper, self._limit = program, helper, limit
+        self.inputs, self.outputs = program.inputs, program.outputs
+        self.producer, self.consumers = program.producer, program.consumers
+        self.is_task_array, self.is_cheap = program.is_task_array, program.is_cheap
+        self.wanted, self.is_wanted = program.wanted, program.is_wanted
+        self.leaves, self.expand = program.leaves, program.expand
+        self.nbytes, self.cost, self.operation = program.nbytes, program.cost, program.operation
+        self.streams = program.streams
+        self.read = program.read if read is None else read
+
+    def __len__(self) -> int:
+        return len(self._program)
+
+    @property
+    def wanted_count(self) -> int:
+        """How many tiles are wanted."""
+        return self._program.wanted_count
+
+    def run(self, task: Task, block: BlockReader) -> Sequence[Any]:
+        """Run the task, a fold with its tiles fetched ahead."""
+        if not self._program.streams(task):
+            return self._program.run(task, block)
+        reader = Reader(block, self._program.inputs(task), self._program.nbytes, self._helper, self._limit)
+        try:
+            return self._program.run(task, reader)
+        finally:
+            reader.close()

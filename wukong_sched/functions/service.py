@@ -1,0 +1,193 @@
+"""One function and its sandboxes: who gets which invocation, and what becomes of those that fail.
+
+A synchronous invocation is answered with its response; with all sandboxes busy it is throttled (429). An event is
+accepted at once and waits for a sandbox; if its invocation fails, it is retried twice with the same request id, and then
+dropped. A sandbox that asks for work takes what has waited longest; among those that wait, the last that worked is
+asked first, so that the others can end after a while without work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+
+from wukong_sched.functions.sandbox import Invocation, Sandbox
+from wukong_sched.functions.settings import FunctionSettings
+
+Reply = Callable[[bytes, bool], None]
+
+
+class Throttled(Exception):
+    """All sandboxes are busy, or too many events wait."""
+
+
+class PayloadTooLarge(Exception):
+    """A payload above the limit of its kind; carries the limit."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a function did since its service began."""
+
+    invocations: int = 0
+    cold: int = 0
+    """Sandboxes started."""
+    errors: int = 0
+    """Failed attempts."""
+    retried: int = 0
+    dropped: int = 0
+    """Events that failed for good."""
+    throttled: int = 0
+    busy_seconds: float = 0.0
+    """Of all sandboxes together."""
+    last_error: str = ""
+
+
+@dataclass(slots=True)
+class Service:
+    """Runs one function's invocations; all methods belong to the event loop's thread."""
+
+    settings: FunctionSettings
+    surroundings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that each sandbox sees beside the function's own environment."""
+    counts: Counts = field(default_factory=Counts)
+    sandboxes: set[Sandbox] = field(default_factory=set)
+    _idle: list[Sandbox] = field(default_factory=list)
+    _queue: deque[Invocation] = field(default_factory=deque)
+    _starting: set[asyncio.Task[None]] = field(default_factory=set)
+    _timers: set[asyncio.TimerHandle] = field(default_factory=set)
+    _closed: bool = False
+
+    def provision(self) -> None:
+        """Start the sandboxes that shall be there from the beginning."""
+        for _ in range(min(self.settings.provisioned, self.settings.concurrency)):
+            self._launch()
+
+    # ---- invocations
+
+    def call(self, payload: bytes, reply: Reply) -> None:
+        """Invoke and answer with the response and whether it is an error's; Throttled if nobody is free."""
+        self._check(payload, self.settings.synchronous_payload)
+        if self.free() <= 0:
+            self.counts.throttled += 1
+            raise Throttled("Rate Exceeded.")
+        invocation = Invocation(payload, reply)
+        invocation.done = lambda body, is_error: self._called(invocation, reply, body, is_error)
+        self._enqueue(invocation)
+
+    def send(self, payload: bytes, retries: int | None = None, finished: Reply | None = None) -> str:
+        """Accept an event: its request id. `finished` hears of its end, after the retries."""
+        self._check(payload, self.settings.asynchronous_payload)
+        if len(self._queue) >= self.settings.asynchronous_queue:
+            self.counts.throttled += 1
+            raise Throttled("Rate Exceeded.")
+        most = self.settings.retries if retries is None else retries
+        invocation = Invocation(payload, lambda body, is_error: None)
+        invocation.done = lambda body, is_error: self._sent(invocation, most, finished, body, is_error)
+        self._enqueue(invocation)
+        return invocation.id
+
+    def _check(self, payload: bytes, limit: int) -> None:
+        if len(payload) > limit:
+            raise PayloadTooLarge(f"Request must be smaller than {limit} bytes for the Invoke operation")
+
+    def _called(self, invocation: Invocation, reply: Reply, body: bytes, is_error: bool) -> None:
+        self._count(invocation, body, is_error)
+        reply(body, is_error)
+
+    def _sent(self, invocation: Invocation, most: int, finished: Reply | None, body: bytes, is_error: bool) -> None:
+        self._count(invocation, body, is_error)
+        if is_error and invocation.attempts <= most and not self._closed:
+            self.counts.retried += 1
+            self._later(self.settings.retry_seconds * 2 ** (invocation.attempts - 1), invocation)
+            return
+        self.counts.dropped += is_error
+        if finished is not None:
+            finished(body, is_error)
+
+    def _count(self, invocation: Invocation, body: bytes, is_error: bool) -> None:
+        self.counts.invocations += 1
+        if invocation.started:
+            self.counts.busy_seconds += time.monotonic() - invocation.started
+        if is_error:
+            self.counts.errors += 1
+            self.counts.last_error = body.decode(errors="replace")[:4000]
+
+    def _later(self, seconds: float, invocation: Invocation) -> None:
+        def retry() -> None:
+            self._timers.discard(timer)
+            self._enqueue(invocation)
+
+        timer = asyncio.get_running_loop().call_later(seconds, retry)
+        self._timers.add(timer)
+
+    # ---- sandboxes
+
+    def _enqueue(self, invocation: Invocation) -> None:
+        if self._idle:
+            self._idle.pop().deliver(invocation)
+            return
+        self._queue.append(invocation)
+        self._scale()
+
+    def _scale(self) -> None:
+        """Start a sandbox for each waiting invocation that has none, as far as the limit goes."""
+        starting = sum(not sandbox.started for sandbox in self.sandboxes)
+        wanted = min(len(self._queue) - starting, self.settings.concurrency - len(self.sandboxes))
+        for _ in range(0 if self._closed else wanted):
+            self._launch()
+
+    def _launch(self) -> None:
+        sandbox = Sandbox(self.settings, self.surroundings, self._ready, self._ended)
+        self.sandboxes.add(sandbox)
+        self.counts.cold += 1
+        task = asyncio.get_running_loop().create_task(sandbox.start())
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    def _ready(self, sandbox: Sandbox) -> None:
+        if self._queue:
+            sandbox.deliver(self._queue.popleft())
+            return
+        self._idle.append(sandbox)
+        sandbox.rest(self.settings.idle_seconds)
+
+    def _ended(self, sandbox: Sandbox, failure: bytes) -> None:
+        self.sandboxes.discard(sandbox)
+        if sandbox in self._idle:
+            self._idle.remove(sandbox)
+        if failure and self._queue:  # it never started: what it was started for has failed
+            invocation = self._queue.popleft()
+            invocation.attempts += 1
+            invocation.done(failure, True)
+        self._scale()
+
+    # ---- what there is
+
+    def free(self) -> int:
+        """Invocations that could run at once."""
+        busy = sum(sandbox.invocation is not None for sandbox in self.sandboxes)
+        return self.settings.concurrency - busy - len(self._queue)
+
+    def state(self) -> dict[str, object]:
+        """Counts, and what is under way."""
+        pids = [sandbox.pid for sandbox in self.sandboxes]
+        busy = [sandbox.pid for sandbox in self.sandboxes if sandbox.invocation is not None]
+        waiting = len(self._queue) + len(self._timers)
+        return {**asdict(self.counts), "free": self.free(), "waiting": waiting, "pids": pids, "busy": busy}
+
+    async def close(self) -> None:
+        """End everything."""
+        self._closed = True
+        for timer in self._timers:
+            timer.cancel()
+        self._queue.clear()
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        for sandbox in list(self.sandboxes):
+            sandbox.kill()
+        for sandbox in list(self.sandboxes):
+            sandbox.close()
+        self.sandboxes.clear()

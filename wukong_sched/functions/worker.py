@@ -1,0 +1,108 @@
+"""Inside a function: an invocation is one executor, pumped to its end.
+
+A warm process keeps the programs that it has fetched, by their hash, and the last job's tiles. While a task runs, a
+thread renews the executor's lease; before its time is up, or its memory full, the executor hands over to a new
+invocation of itself. An invocation of the watchdog starts whoever should run and does not.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Protocol
+
+from wukong_sched.coordination.protocol import State
+from wukong_sched.errors import InfrastructureError, Story
+from wukong_sched.functions.cloud import Cloud
+from wukong_sched.functions.events import JobName, Message
+from wukong_sched.functions.execution import Execution, Job, Process
+from wukong_sched.functions.hints import Hints
+from wukong_sched.functions.lease import Renewer
+from wukong_sched.functions.plan import Plan, fingerprint, load_plan, program_key
+from wukong_sched.functions.warm import Recent
+from wukong_sched.messages import Commit
+from wukong_sched.storage.keys import Keys, never
+
+PROGRAMS = 4
+"""Programs that a warm process keeps."""
+SHARE = 6
+"""A warm process keeps tiles in the so manieth part of its memory."""
+UNLIMITED = 1 << 31
+"""Bytes assumed where nobody says how many there are."""
+OVER, WATCHED, DONE = "over", "watched", "done"
+
+
+class Context(Protocol):
+    """What Lambda tells of an invocation."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Until the function is ended."""
+
+
+class Worker:
+    """Handles the invocations of one process; `memory` in bytes, 0 if nobody knows."""
+
+    def __init__(self, cloud: Cloud, key: bytes, memory: int = 0) -> None:
+        helper = ThreadPoolExecutor(1, "readahead")
+        self._process = Process(cloud, key, memory, cloud.invoker(), helper, Renewer(1.0))
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._job: Job | None = None
+
+    def handle(self, event: Mapping[str, Any], context: Context) -> str:
+        """One invocation."""
+        message = Message.from_event(event)
+        if not message.id:
+            return self._watch(message)
+        deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+        try:
+            job = self._open(message.name)
+        except LookupError:  # swept: the job is over
+            return OVER
+        except Exception as error:  # a program that cannot be loaded ends its job, with its story
+            return self._refuse(message, error)
+        self._process.cloud.receive(message.tiles)
+        Execution(self._process, job, message, deadline).run()
+        return DONE
+
+    def _open(self, name: JobName) -> Job:
+        if self._job is None or self._job.name != name:
+            self._job = None
+            plan, process = self._plan(name), self._process
+            keys = Keys(name.job, plan.program.is_wanted if name.keeps else never)
+            storage = process.cloud.storage(keys, process.key)
+            recent = Recent((process.memory or UNLIMITED) // SHARE)
+            hints = Hints(name, plan.program, keys, process.cloud)
+            self._job = Job(name, plan, storage, process.cloud.coordination(name.job), recent, hints)
+        return self._job
+
+    def _plan(self, name: JobName) -> Plan:
+        if name.fingerprint != fingerprint():
+            raise InfrastructureError(f"the client has {name.fingerprint}, the function {fingerprint()}; deploy it again")
+        plan = self._plans.get(name.program)
+        if plan is None:
+            key = program_key(name.job)
+            data = self._process.cloud.objects().get([key])[key]
+            plan = self._plans[name.program] = load_plan(data, self._process.key, name.job, name.program)
+        self._plans.move_to_end(name.program)
+        if len(self._plans) > PROGRAMS:
+            self._plans.popitem(last=False)
+        return plan
+
+    def _refuse(self, message: Message, error: Exception) -> str:
+        coordination, token = self._process.cloud.coordination(message.name.job), uuid.uuid4().hex
+        lease = coordination.start(message.id, token)
+        if lease is not None:
+            story = Story("program", message.name.job, (), f"{type(error).__name__}: {error}")
+            coordination.commit(message.id, token, Commit(lease.seq, failure=story))
+        return OVER
+
+    def _watch(self, message: Message) -> str:
+        view = self._process.cloud.coordination(message.name.job).read()
+        if view.state is not State.RUNNING:
+            return OVER
+        self._process.invoker.invoke([replace(message, id=id).to_json() for id in view.startable])
+        return WATCHED

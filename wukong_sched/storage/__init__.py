@@ -1,0 +1,1 @@
+"""Where tiles are kept: one protocol of four methods, several stores."""

@@ -1,0 +1,59 @@
+"""What happened, executor by executor; and its replay, which must say the same again."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field
+
+from wukong_sched.executor_state import ExecutorState
+from wukong_sched.messages import Event, Instruction
+from wukong_sched.policy import Policy
+from wukong_sched.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One call of a core."""
+
+    event: Event
+    now: float
+    """Seconds."""
+    instructions: tuple[Instruction, ...]
+
+
+@dataclass(slots=True)
+class History:
+    """All calls of one executor's core."""
+
+    id: str
+    deadline: float = math.inf
+    entries: list[Entry] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Trace:
+    """The histories of all attempts of all executors of a job, by (id, token)."""
+
+    histories: dict[tuple[str, str], History] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def record(
+        self, core: ExecutorState, token: str, event: Event, now: float, instructions: list[Instruction]
+    ) -> None:
+        """Note one call of a core."""
+        with self._lock:
+            history = self.histories.setdefault((core.id, token), History(core.id, core.deadline))
+        history.entries.append(Entry(event, now, tuple(instructions)))
+
+
+def replay(trace: Trace, program: Program, policy: Policy) -> list[str]:
+    """Hand every recorded event to a fresh core; the differences between what it says and what was recorded."""
+    differences = []
+    for history in trace.histories.values():
+        core = ExecutorState(program, policy, history.id, history.deadline)
+        for number, entry in enumerate(history.entries):
+            said = tuple(core.handle(entry.event, entry.now))
+            if said != entry.instructions:
+                differences.append(f"{history.id}, call {number}: recorded {entry.instructions}, replayed {said}")
+    return differences
