@@ -100,7 +100,7 @@ class Chain:
         Pieces are reduced by NumPy (pairwise for sums) and their results joined in a balanced tree, in a fixed order:
         always the same bits. Always an array, 0-d when everything is reduced. Raises as ``reduce_block``.
 
-        >>> Chain(1, (), (Step("square", (0, 0)[:1], "f8"),)).reduced("sum", np.array([1.0, 2.0]))
+        >>> Chain(1, (), (Step("square", (0,), "f8"),)).reduced("sum", np.array([1.0, 2.0]))
         array(5.)
         """
         shape = self._shape(blocks)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,8 @@ def lapack_dtype(*dtypes: np.dtype[Any]) -> np.dtype[Any]:
     >>> lapack_dtype(np.dtype("i4")), lapack_dtype(np.dtype(">c8"), np.dtype("f8"))
     (dtype('float64'), dtype('complex128'))
     """
-    common = np.result_type(*dtypes, np.float32).newbyteorder("=")
+    inexact = [np.dtype(np.float64) if dtype.kind in "biu" else dtype for dtype in dtypes]
+    common = np.result_type(*inexact, np.float32).newbyteorder("=")
     if not is_lapack(common):
         raise TypeError(
             f"linear algebra needs float32, float64, complex64 or complex128, not {common}; convert with astype"
@@ -89,7 +91,7 @@ def routine(name: str, char: str) -> Callable[..., int]:
     """The routine ``name`` for NumPy's type character ``char``, called with plain numbers, bytes and arrays.
 
     Arrays are taken by address: the caller vouches for their type, order and size. Returns INFO, 0 for BLAS.
-    Raises ``RuntimeError`` when LAPACK finds an argument illegal.
+    Raises ``RuntimeError`` when LAPACK finds an argument illegal, ``OverflowError`` when one exceeds 32 bits.
 
     >>> x = np.array([[4.0]])
     >>> routine("potrf", "d")(b"L", 1, x, 1), float(x[0, 0])
@@ -118,22 +120,22 @@ def _cells(signature: str, letter: str) -> type[ctypes.Structure]:
 
 def _caller(full: str, address: int, signature: str) -> Callable[..., int]:
     cells_type = _cells(signature, full[0])
-    offsets = [getattr(cells_type, f"x{n}").offset if kind != "a" else -1 for n, kind in enumerate(signature)]
+    places = [getattr(cells_type, f"x{n}").offset if kind != "a" else -1 for n, kind in enumerate(signature)]
+    integers = itemgetter(*[n for n, kind in enumerate(signature) if kind == "i"], -1)
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(signature))(address)
-    last = f"x{len(signature) - 1}" if signature[-1] == "o" else None
-    address_of = ctypes.addressof
+    info = f"x{len(signature) - 1}" if signature[-1] == "o" else ""
 
     def call(*arguments: Any) -> int:
+        if max(integers((*arguments, 0))) > _INT_MAX:
+            raise OverflowError(f"{full} counts in 32 bits; a dimension or workspace is larger: use smaller chunks")
         cells = cells_type(*[x for x in arguments if not isinstance(x, np.ndarray)])
-        base = address_of(cells)
-        if last is None:
-            function(*[x.ctypes.data if o < 0 else base + o for x, o in zip(arguments, offsets, strict=True)])
-            return 0
-        function(
-            *[x.ctypes.data if o < 0 else base + o for x, o in zip(arguments, offsets, strict=False)],
-            base + offsets[-1],
-        )
-        return _checked(full, getattr(cells, last))
+        base = ctypes.addressof(cells)
+        addresses = [x.ctypes.data if n < 0 else base + n for x, n in zip(arguments, places, strict=False)]
+        if info:
+            function(*addresses, base + places[-1])
+            return _checked(full, getattr(cells, info))
+        function(*addresses)
+        return 0
 
     return call
 

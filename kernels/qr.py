@@ -206,19 +206,16 @@ def _parts(q: Reflectors) -> Iterator[tuple[Panel, slice, slice]]:
 def _form(panel: Panel, c: Block, out: Block) -> Block:
     """out = Q [c; 0]. The reflectors that act last come first in V, so that the blocks go from right to left."""
     k, blocks = panel.v.shape[1], _blocks(panel)
-    out[:k] = c
-    if len(blocks) != 1:
-        out[k:] = 0
+    if len(blocks) == 1:
+        gemm(panel.v, gemm(panel.t, gemm(panel.v[:k], c, trans_a="C")), alpha=-1, out=out)
+        out[:k] += c
+        return out
+    out[:k], out[k:] = c, 0
     for i, j in reversed(blocks):
-        v, t = panel.v[i:, i:j], panel.t[: j - i, i:j]
-        tall = len(blocks) > 1 and j < k
-        rows = slice(i, None if tall else k)
-        weights = gemm(t, gemm(panel.v[rows, i:j], out[rows], trans_a="C"))
-        if len(blocks) == 1:
-            gemm(v, weights, alpha=-1, out=out)
-            out[:k] += c
-        else:
-            gemm(v, weights, out[i:], alpha=-1)
+        # The first to act meets zeros below row k.
+        rows = slice(i, k if j == k else None)
+        weights = gemm(panel.t[: j - i, i:j], gemm(panel.v[rows, i:j], out[rows], trans_a="C"))
+        gemm(panel.v[i:, i:j], weights, out[i:], alpha=-1)
     return out
 
 

@@ -214,7 +214,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Array:
     array([-1. ,  0.5,  1. ])
     """
     if min is None and max is None:
-        return positive(x)
+        return as_array(x)
     return apply("clip", as_array(x), min, max)
 
 

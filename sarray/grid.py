@@ -48,9 +48,11 @@ def _entries(chunks: Chunks, shape: Shape, previous: Sequence[Grid] | None) -> l
         raise ValueError("chunks=None says nothing; write chunks='auto', or chunks=-1 for a single chunk")
     if isinstance(chunks, Mapping):
         return _from_mapping(chunks, shape, previous)
-    if isinstance(chunks, (str, int, np.integer)):
+    if isinstance(chunks, str):
         return [chunks] * len(shape)
-    entries = list(chunks.tolist() if isinstance(chunks, np.ndarray) else chunks)
+    if not isinstance(chunks, (Sequence, np.ndarray)):
+        return [_entry(chunks, 1) and chunks for _ in shape]
+    entries = list(chunks)
     if not entries and shape and not any(shape):
         return [(0,)] * len(shape)
     if len(shape) == 1 and len(entries) > 1 and all(isinstance(entry, (int, np.integer)) for entry in entries):

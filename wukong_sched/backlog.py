@@ -2,8 +2,8 @@
 
 The most recently enabled task comes first (finishing before starting: its inputs are here, and it frees them); leaves
 are taken one by one only when no task is ready. What is given away comes from the other end: the ready tasks that
-waited longest, the rear parts of ranges. An executor never gives away the task that it is named after, and a range
-keeps its first part (PROTOCOL rule 9).
+waited longest, the rear of all leaves. An executor never gives away the task that it is named after, nor the first
+leaf of the range that it is named after (PROTOCOL rule 9).
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ class Leaves:
 
     def __len__(self) -> int:
         return self.item[3] - self.position
+
+    def first(self, program: Program) -> Task:
+        """The next of these leaves."""
+        rule, piece, _, _ = self.item
+        return next(iter(program.expand((rule, piece, self.position, self.position + 1))))
 
     def rest(self, start: int, stop: int) -> tuple[Owed, ...]:
         """The part from start to stop as todo; nothing if it is empty."""
@@ -65,15 +70,19 @@ class Backlog:
         self.ready.reverse()
         self.leaves.reverse()
 
-    def take(self) -> Task | None:
-        """The next task to run."""
+    def next_rule(self) -> str | None:
+        """The rule of the next task to run; None if there is none."""
+        if self.ready:
+            return self.ready[-1][0]
+        return next((leaves.item[0] for leaves in reversed(self.leaves) if len(leaves)), None)
+
+    def take(self) -> Task:
+        """The next task to run; there must be one."""
         if self.ready:
             return self.ready.pop()
-        for leaves in reversed(self.leaves):
-            if len(leaves):
-                leaves.position += 1
-                return next(leaves.tasks)
-        return None
+        leaves = next(leaves for leaves in reversed(self.leaves) if len(leaves))
+        leaves.position += 1
+        return next(leaves.tasks)
 
     def left(self) -> int:
         """Number of leaves that were not taken yet."""
@@ -97,18 +106,23 @@ class Backlog:
         self.leaves = kept
 
     def split_leaves(self, parts: int) -> tuple[Cuts, tuple[Give, ...]]:
-        """Keep the first of so many parts of each range and give the others away."""
+        """Keep the first of so many equal parts of all leaves and give the others away."""
+        order = [leaves for leaves in reversed(self.leaves) if len(leaves)]
+        order.sort(key=lambda leaves: identity(leaves.item) != self.id)
+        total = sum(map(len, order))
+        ends = [-(-total * part // parts) for part in range(1, parts + 1)]
+        shares: list[list[Owed]] = [[] for _ in range(parts)]
         cuts: Cuts = []
-        shares: list[list[Owed]] = [[] for _ in range(parts - 1)]
-        for leaves in self.leaves:
-            count, stop = len(leaves), leaves.item[3]
-            edges = [leaves.position + -(-count * part // parts) for part in range(1, parts + 1)]
-            if edges[0] == stop:
-                continue
-            cuts.append((leaves.item, leaves.rest(leaves.item[2], edges[0])))
-            for share, (start, end) in zip(shares, pairwise(edges), strict=True):
-                share.extend(leaves.rest(start, end))
-        return cuts, tuple(Give(identity(share[0]), tuple(share)) for share in shares if share)
+        before = 0
+        for leaves in order:
+            first, stop = leaves.position, leaves.item[3]
+            edges = [min(max(first + end - before, first), stop) for end in ends]
+            for share, low, high in zip(shares, [first, *edges], edges, strict=False):
+                share.extend(leaves.rest(low, high))
+            if edges[0] < stop:
+                cuts.append((leaves.item, leaves.rest(leaves.item[2], edges[0])))
+            before += len(leaves)
+        return cuts, tuple(Give(identity(share[0]), tuple(share)) for share in shares[1:] if share)
 
     def split_ready(self, parts: int) -> tuple[Give, ...]:
         """Give away the longest waiting of the ready tasks, in so many parts less our own."""

@@ -7,6 +7,7 @@ positions within the family as well.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -121,7 +122,12 @@ def _factory(
     consumers = ", ".join(f"{slot}: consumers{slot}" for slot in readers)
     lines.append(f"    return inputs, outputs, run, {{{producers}}}, {{{consumers}}}")
     text = "\n".join(lines)
-    scope: dict[str, Any] = {"gathered": gathered, "window": window, "window_inverse": window_inverse}
+    scope: dict[str, Any] = {
+        "bisect_right": bisect_right,
+        "gathered": gathered,
+        "window": window,
+        "window_inverse": window_inverse,
+    }
     exec(compile(text, f"<rule {key.loops}: {', '.join(key.writes)}>", "exec"), scope)
     make: Callable[..., Any] = scope["make"]
     return make
@@ -134,7 +140,7 @@ def _task(form: Form) -> str:
 def _producer_lines(form: Form, parts: Sequence[Reader]) -> list[str]:
     body = unpack([str(position) for position in range(len(parts[0][1].point.index))])
     for _, branch in parts:
-        solution = Solution(form.loops, branch, form.signs)
+        solution = Solution(form.loops, branch, form.signs, form.rising)
         solution.solve()
         loose = solution.unbound - solution.locals
         if loose and 0 not in form.signs.values():
@@ -154,7 +160,7 @@ def _consumer_lines(form: Form, parts: Sequence[Reader], family: bool) -> list[s
     repeats = False
     for place, (number, branch) in enumerate(parts):
         others = [other for read, other in parts[:place] if read != number]
-        solution = Solution(form.loops, branch, form.signs)
+        solution = Solution(form.loops, branch, form.signs, form.rising)
         solution.solve()
         simple = not family and not branch.loops and all(not other.loops for other in others)
         repeats |= solution.many or (bool(others) and not simple)

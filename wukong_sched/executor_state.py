@@ -105,8 +105,8 @@ class ExecutorState:
         self.waited = False
         self.renewed = 0.0
         """When the lease was last renewed."""
-        self.estimates: dict[str, float] = {}
-        """Rule -> seconds of one task, corrected by what was measured."""
+        self.corrections: dict[str, float] = {}
+        """Rule -> how much longer its tasks take than the policy says, as far as was measured here."""
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
         """What to do about an event at a time; the last instruction is the one whose outcome is the next event."""
@@ -197,7 +197,7 @@ class ExecutorState:
         left = self.backlog.left()
         if left:
             leaves = next(leaves for leaves in self.backlog.leaves if len(leaves))
-            parts = self.policy.parts(left * self._rule_seconds(leaves.item[0]), left, idle)
+            parts = self.policy.parts(left * self._seconds(leaves.first(self.program)), left, idle)
             cuts, gives = self.backlog.split_leaves(parts) if parts > 1 else ([], ())
             if gives:
                 return self._give(cuts, gives)
@@ -214,9 +214,11 @@ class ExecutorState:
         self.steps, self.planned, needs = [], 0.0, dict[Tile, int]()
         nbytes = 0
         while self.planned < quantum and nbytes < batch_bytes and len(self.steps) < MOST_STEPS:
-            task = self.backlog.take()
-            if task is None:
+            rule = self.backlog.next_rule()
+            new = rule not in self.corrections
+            if rule is None or (new and self.steps):
                 break
+            task = self.backlog.take()
             self.planned += self._seconds(task)
             drops: list[Tile] = []
             for tile in self._use(task, drops):
@@ -224,6 +226,8 @@ class ExecutorState:
                     nbytes += self.program.nbytes(tile)
                 needs[tile] = len(self.steps)
             self.steps.append((task, self._make(task, drops, now), drops))
+            if new:
+                break  # alone, to show what a task of its rule takes before many of them run in one go
         for tile, last in needs.items():
             self.steps[last][2].append(tile)
         self.needs = tuple(needs)
@@ -365,19 +369,13 @@ class ExecutorState:
     # ---- estimates
 
     def _seconds(self, task: Task) -> float:
-        estimate = self.estimates.get(task[0])
-        if estimate is None:
-            estimate = self.estimates[task[0]] = self.policy.seconds(self.program.cost(task))
-        return estimate
-
-    def _rule_seconds(self, rule: str) -> float:
-        return self.estimates.get(rule, self.policy.seconds(None))
+        return self.policy.seconds(self.program.cost(task)) * self.corrections.get(task[0], 1.0)
 
     def _learn(self, seconds: float) -> None:
-        """Correct the estimates of the rules that just ran by half of what they were wrong."""
-        ratio = min(max(seconds / self.planned, 1e-3), 1e3) if self.planned else 1.0
+        """Correct the estimates of the rules that just ran: at first wholly, then by half of what they were wrong."""
+        ratio = min(max(seconds / self.planned, 1e-3), 1e6) if self.planned else 1.0
         for rule in {task[0] for task, _, _ in self.steps}:
-            self.estimates[rule] *= 0.5 + 0.5 * ratio
+            self.corrections[rule] = self.corrections[rule] * (0.5 + 0.5 * ratio) if rule in self.corrections else ratio
 
 
 TRANSITIONS: dict[tuple[Phase, type], Callable[..., list[Instruction]]] = {

@@ -30,7 +30,7 @@ from wukong_sched.language import (
 )
 from wukong_sched.rule import Rule
 
-TABLE, GRID = "table", "grid"
+TABLE, RISING, GRID = "table", "rising", "grid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Signature:
     guard: str
     passes: int
     kinds: tuple[tuple[str, int | str], ...]
-    """Of each size: its sign, or `TABLE` or `GRID`."""
+    """Of each size: its sign, or `TABLE`, `RISING` (a table that nowhere falls) or `GRID`."""
     slots: tuple[tuple[str, int, bool], ...]
     """Of each symbol: its slot, and whether that is a family."""
     tangled: bool
@@ -62,6 +62,9 @@ class Form:
     guard: Point | None
     passes: int
     signs: Mapping[str, int]
+    """Of the int sizes."""
+    rising: frozenset[str]
+    """Tables that nowhere fall."""
     slots: Mapping[str, tuple[int, bool]]
     tangled: bool
 
@@ -105,10 +108,16 @@ def plain_size(name: str, value: Any) -> Any:
 
 
 def kind_of(value: Any) -> int | str:
-    """The sign of an int, else `TABLE` or `GRID`."""
+    """The sign of an int, else `TABLE`, `RISING` or `GRID`.
+
+    >>> kind_of(-3), kind_of((0, 2, 2)), kind_of((2, 1))
+    (-1, 'rising', 'table')
+    """
     if isinstance(value, int):
         return (value > 0) - (value < 0)
-    return TABLE if isinstance(value, tuple) else GRID
+    if isinstance(value, tuple):
+        return RISING if all(map(operator.le, value, value[1:])) else TABLE
+    return GRID
 
 
 def signature(rule: Rule, sizes: Mapping[str, Any]) -> tuple[Signature, list[str | tuple[str, ...]]]:
@@ -147,6 +156,7 @@ def form_of(key: Signature) -> Form:
         _guard(key.guard),
         key.passes,
         {name: kind for name, kind in key.kinds if isinstance(kind, int)},
+        frozenset(name for name, kind in key.kinds if kind == RISING),
         {symbol: (slot, family) for symbol, slot, family in key.slots},
         key.tangled,
     )
@@ -252,6 +262,6 @@ class _Check:
                 raise ProgramError(f"'{expression}' multiplies variables; references must be affine in them")
 
     def _kind(self, name: str, kind: str) -> None:
-        if self.kinds.get(name) != kind:
+        if self.kinds.get(name) not in ((TABLE, RISING) if kind == TABLE else (GRID,)):
             what = {TABLE: "a table: give sizes a tuple of ints", GRID: "a grid: give sizes a Grid"}[kind]
             raise ProgramError(f"{name!r} is used as {what} of this name, got {self.kinds.get(name, 'nothing')!r}")

@@ -10,7 +10,8 @@ simplest first:
 2. a window with its tile of `src` known gives the tiles of `out`;
 3. ``a * x + c`` with ``c`` in a known range is mixed radix: ``c`` is known modulo ``a``, and if its range is no
    longer than ``a`` that is all; otherwise each candidate is tried;
-4. what is left is enumerated, a local variable in an equation first, between the bounds that *all* constraints give
+4. ``off[q] + t`` with ``0 <= t < off[q + 1] - off[q]`` and a table that nowhere falls is a stair: q is bisected;
+5. what is left is enumerated, a local variable in an equation first, between the bounds that *all* constraints give
    it: of ``for j in range(k + 1, n) for i in range(j, n)``, with i and k known, j runs over ``range(k + 1, min(n, i +
    1))``.
 
@@ -20,7 +21,7 @@ named ``0``, ``1``, ..., which no variable can be; the code spells all names wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from wukong_sched.affine import Affine, Lookup, common_term, comparison, extreme
 from wukong_sched.errors import ProgramError
@@ -32,8 +33,9 @@ _UNIT = (1, -1)
 class Solution:
     """Code that finds all points of a rule at which one branch of a reference is a given tile."""
 
-    def __init__(self, loops: Sequence[Loop], branch: Branch, signs: Mapping[str, int]) -> None:
+    def __init__(self, loops: Sequence[Loop], branch: Branch, signs: Mapping[str, int], rising: Set[str]) -> None:
         self.signs = signs
+        self.rising = rising
         self.zeros = [name for name, sign in signs.items() if sign == 0]
         self.lines: list[str] = []
         self.depth = 1
@@ -56,7 +58,15 @@ class Solution:
 
     def solve(self) -> None:
         """Write all steps; afterwards the code is where every variable is known and every test has passed."""
-        steps = (self._unit, self._divide, self._from_window, self._radix, self._through_window, self._enumerate)
+        steps = (
+            self._unit,
+            self._divide,
+            self._from_window,
+            self._stair,
+            self._radix,
+            self._through_window,
+            self._enumerate,
+        )
         self._test()
         while self.unknown:
             if not any(step() for step in steps):
@@ -123,7 +133,7 @@ class Solution:
             self.write(f"if {' and '.join(tests)}:")
 
     def _in_tables(self, tested: Iterable[Affine]) -> list[str]:
-        """Tests that keep look-ups within their tables where the index may still turn out to be out of its loop's range."""
+        """Tests that keep look-ups within their tables while the index may still turn out to be out of range."""
         pending = [*tested, *self.equations, *self.constraints, *(w.tile for w in self.windows)]
         pending += [condition.difference() for condition in self.conditions]
         found = []
@@ -173,6 +183,30 @@ class Solution:
                 self._equal(loop.tile - Affine.name(tile))
                 return True
         return False
+
+    def _stair(self) -> bool:
+        for equation in self.equations:
+            for look in equation.lookups():
+                free = self._free(look.index)
+                rest = equation - Affine((((look,), 1),))
+                if len(free) != 1 or look.table not in self.rising or look in rest.lookups() or free[0] in rest.names():
+                    continue
+                offset = (look.index - Affine.name(free[0])).constant()
+                step = self._free(rest)
+                if offset is None or len(step) != 1 or not self._on_stair(step[0], look):
+                    continue
+                if rest.coefficient(step[0]).constant() == 1:
+                    height = (-rest.without(step[0])).source()
+                    self.write(f"u_{free[0]} = bisect_right(u_{look.table}, {height}) - {offset + 1}")
+                    self._find(free[0])
+                    return True
+        return False
+
+    def _on_stair(self, name: str, look: Lookup) -> bool:
+        """Whether the variable runs from 0 to the next entry of the table after this one."""
+        above = Affine((((Lookup(look.table, look.index + Affine.number(1)),), 1),)) - Affine((((look,), 1),))
+        own = Affine.name(name)
+        return own in self.constraints and above - own - Affine.number(1) in self.constraints
 
     def _radix(self) -> bool:
         for equation in self.equations:

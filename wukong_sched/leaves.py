@@ -5,13 +5,14 @@ facts is an **atom**: regions of the domain in which it holds and regions in whi
 conjunction of constraints ``g >= 0``, all of them disjoint. A branch yields nothing where its first atom fails, or
 the first holds and the second fails, and so on; a leaf is where all branches with a produced array yield nothing.
 
-A local loop whose bounds depend on another local variable is taken for not empty; `verify_program` finds the rules
-for which that is wrong.
+A local loop whose bounds depend on another local variable is taken for not empty, and a condition on a local variable
+is only understood if it bounds it (coefficient 1 or -1, not ``!=``); `verify_program` finds the rules for which that is
+wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,15 +36,19 @@ class Atom:
 
 
 def leaf_domains(
-    form: Form, sizes: Mapping[str, Any], domain: Domain, is_produced: Callable[[int], bool]
+    form: Form, sizes: Mapping[str, Any], domain: Domain, produced: Callable[[int], Sequence[bool]]
 ) -> tuple[Domain, ...]:
-    """Disjoint parts of the domain whose tasks read no produced tile; `is_produced` is asked about slots."""
+    """Disjoint parts of the domain whose tasks read no produced tile.
+
+    `produced` says of the arrays in a slot which ones are written by tasks.
+    """
     positions = {loop.variable: place for place, loop in enumerate(form.loops)}
     regions: list[Region] = [()]
     for reference in form.all_reads():
         for branch in form.read_branches(reference):
-            if is_produced(form.slots[branch.point.symbol][0]):
-                silent = _silent(_atoms(branch, sizes, positions))
+            flags = produced(form.slots[branch.point.symbol][0])
+            if any(flags):
+                silent = _silent([*_atoms(branch, sizes, positions), *_family(branch, flags, sizes, positions)])
                 regions = list(dict.fromkeys(_joined(one, other) for one in regions for other in silent))
                 regions = [region for region in regions if not _contradictory(region)]
                 _limit(regions)
@@ -121,16 +126,29 @@ def _touching(loop: WindowLoop, sizes: Mapping[str, Any], positions: Mapping[str
     """Where a window has a tile: for certain tiles of its grid `out`."""
     start, step = (linear(part, sizes, {}).at(()) for part in (loop.start, loop.step))
     tiles = window_support(sizes[loop.out], sizes[loop.src], start, step)
-    tile = linear(loop.tile, sizes, positions)
+    return _among(tiles, linear(loop.tile, sizes, positions))
+
+
+def _family(
+    branch: Branch, flags: Sequence[bool], sizes: Mapping[str, Any], positions: Mapping[str, int]
+) -> Iterator[Atom]:
+    """Where a family of several kinds selects an array that tasks write."""
+    family = branch.point.family
+    inner = {loop.variable for loop in branch.loops}
+    if family is not None and not all(flags) and not family.names() & inner:
+        yield _among([place for place, flag in enumerate(flags) if flag], linear(family, sizes, positions))
+
+
+def _among(tiles: Sequence[int], tile: Linear) -> Atom:
+    """Where the expression is one of these ascending numbers."""
     holds: list[Region] = []
     fails: list[Region] = []
-    after = 0
+    after: Region = ()
     for begin, end in _runs(tiles):
         holds.append((tile.plus(-begin), tile.plus(end - 1, -1)))
-        fails.append((tile.plus(-after), tile.plus(begin - 1, -1)))
-        after = end
-    fails.append((tile.plus(-after),))
-    return Atom(tuple(holds), tuple(fails))
+        fails.append((*after, tile.plus(begin - 1, -1)))
+        after = (tile.plus(-end),)
+    return Atom(tuple(holds), (*fails, after))
 
 
 def _runs(tiles: Sequence[int]) -> list[tuple[int, int]]:

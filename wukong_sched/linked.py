@@ -47,6 +47,7 @@ class Linked:
         "inputs",
         "leaves",
         "outputs",
+        "places",
         "producers",
         "rule",
         "run",
@@ -65,6 +66,7 @@ class Linked:
             raise ProgramError("is cheap with a fold or guard; a cheap rule is an ordinary one over sources")
         made = self.code.make(rule.name, rule.kernel, self.slots, tuple(self.sizes.values()))
         self.inputs, self.outputs, self.run, self.producers, self.consumers = made
+        self.places = {slot: _places(self.slots[slot]) for slot in self.code.families}
         self.domain: Domain | None = None
         self.leaves: tuple[Domain, ...] | None = None
 
@@ -79,8 +81,7 @@ class Linked:
         """The function of this slot; for a family, with the positions of the array in it."""
         if slot not in self.code.families:
             return functions[slot]
-        names = self.slots[slot]
-        return partial(functions[slot], positions=tuple(place for place, name in enumerate(names) if name == array))
+        return partial(functions[slot], positions=self.places[slot][array])
 
     def readers(self) -> dict[str, list[int]]:
         """The arrays that the rule reads, with their slots."""
@@ -94,6 +95,14 @@ class Linked:
         if self.domain is None:
             self.domain = Domain.of(self.code.form.loops, self.sizes)
         return self.domain
+
+
+def _places(names: Iterable[str]) -> dict[str, list[int]]:
+    """Positions of each name."""
+    found: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        found.setdefault(name, []).append(place)
+    return found
 
 
 def link_all(rules: Iterable[Rule]) -> dict[str, Linked]:

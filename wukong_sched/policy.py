@@ -39,8 +39,7 @@ class Policy(Protocol):
 
     @property
     def renewal(self) -> float:
-        """Seconds without a commit after which to renew the lease: so much less than a lease that one more Run, with its
-        fetches and stores, fits in."""
+        """Seconds without a commit after which to renew the lease; one more Run must fit into what is left of it."""
 
     def seconds(self, cost: Costed | None) -> float:
         """Estimated time of one task."""

@@ -195,13 +195,9 @@ class Recurrences:
             rule.leaves = leaf_domains(rule.code.form, rule.sizes, rule.points(), partial(self._produced, rule))
         return rule.leaves
 
-    def _produced(self, rule: Linked, slot: int) -> bool:
-        kinds = {array in self._task_arrays for array, _ in rule.arrays((slot,))}
-        if len(kinds) > 1:
-            raise ProgramError(
-                f"rule {rule.rule.name!r}: a family mixes arrays that tasks write with others; use one for each kind"
-            )
-        return kinds == {True}
+    def _produced(self, rule: Linked, slot: int) -> list[bool]:
+        names = rule.slots[slot]
+        return [name in self._task_arrays for name in ((names,) if isinstance(names, str) else names)]
 
     def _consumers(self, tasks: Iterable[Linked]) -> Iterator[tuple[str, Consumers]]:
         readers: dict[str, list[Consumers]] = {array: [] for array in self._tests}

@@ -91,7 +91,9 @@ def _distinct_points(reads: Sequence[Reference], slots: Slots) -> list[str]:
     kept: list[Reference] = []
     removals: list[str] = []
     for late in reads:
-        tests = [test for place, early in enumerate(kept) if (test := _same_tile(early, late, (place, len(kept)), slots))]
+        tests = [
+            test for place, early in enumerate(kept) if (test := _same_tile(early, late, (place, len(kept)), slots))
+        ]
         if "True" in tests:
             continue
         if tests:
@@ -133,7 +135,7 @@ def _repeats_itself(form: Form, parts: Sequence[Branch]) -> bool:
 
 def _ambiguous(form: Form, part: Branch) -> bool:
     """Whether a tile leaves open which values the local variables have."""
-    solution = Solution((), part, form.signs)
+    solution = Solution((), part, form.signs, form.rising)
     solution.solve()
     return solution.many
 

@@ -16,13 +16,15 @@ The language, and nothing else:
   and in `sizes`, or ``min(...)`` (an upper one) or ``max(...)`` (a lower one) of such, or a table look-up
   ``width[l + 1]`` where `sizes["width"]` is a tuple of ints.
 * **point reference** ``X[e1, e2, ...]``: each index is affine in loop variables and sizes (integer coefficients,
-  ``a * j + c`` with ``a`` in `sizes` too). ``X[()]`` is the tile of a 0-d array. ``X`` is a symbol; `names` gives
-  the array's real name.
+  ``a * j + c`` with ``a`` in `sizes` too), and may add a table look-up: ``off[q] + t`` with
+  ``for t in range(off[q + 1] - off[q])`` binds both (the t-th tile of the q-th part of a concatenation). ``X[()]`` is
+  the tile of a 0-d array. ``X`` is a symbol; `names` gives the array's real name.
 * **many tiles** ``[X[a * j + c] for c in range(min(a, w - a * j))]``: a list of tiles over local variables. If ``c``
   stays below ``a`` this is a mixed-radix reference, and ``a * j + c`` binds both. The bound says ragged ends.
 * **window** ``[X[t] for t in window(i, out, src, start, step)]``: the tiles ``t`` of the 1-d `Grid` ``src`` that hold
-  at least one of the elements ``start + step * x``, where ``x`` runs over tile ``i`` (affine) of the grid ``out``; step
-  may be negative; what falls outside of ``src`` is clipped. ``out``, ``src``, ``start``, ``step`` are sizes or integers.
+  at least one of the elements ``start + step * x``, where ``x`` runs over tile ``i`` (affine) of the grid ``out``;
+  step may be negative; what falls outside of ``src`` is clipped. ``out``, ``src``,
+  ``start``, ``step`` are sizes or integers.
 * **array family** ``X[q][i]``: `names["X"]` is a tuple of names, ``q`` (affine) selects.
 * **cases** ``A[i, k] if k == 0 else S[k, i, k]``: the condition is one comparison (``== != < <= > >=``) of affine
   expressions in loop (or fold) variables; cases nest on the right.
@@ -31,6 +33,7 @@ Every array is either a source (somebody else's) or written by rules, never both
 A **fold** rule has a fold variable: reads that name it belong to one step, the others to the start.
 A **cheap** rule is no task: whoever needs its tile makes it again.
 A **guard** is one more reference: where its tile is false, the read number `passes` is passed through unchanged.
+Among a task's inputs it comes last; the rule has one write.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def lower(expression: Expression, builder: Builder) -> None:
         builder.rule(replace(rule, operation="cholesky"))
 
     # L[k, k] = potrf(S[k, k, k])
-    add("potrf", "for k in range(n)", ["L[k, k]"], [s("k", "k")], FactorDiagonal(a, grid), potrf_cost(b, dtype))
+    add("potrf", "for k in range(n)", ["L[k, k]"], [s("k", "k")], FactorDiagonal(a, grid, dtype), potrf_cost(b, dtype))
     # L[i, k] = S[k, i, k] L[k, k]^-H, L[k, i] = 0
     loops, cost = "for k in range(n) for i in range(k + 1, n)", trsm_cost(b, b, dtype, side="R")
     add("trsm", loops, ["L[i, k]", "L[k, i]"], [s("i", "k"), "L[k, k]"], SolvePanel(a), cost)

@@ -24,10 +24,12 @@ class FactorDiagonal:
 
     a: Operand
     grid: Grid
+    dtype: np.dtype[Any]
+    """Type of L."""
 
     def __call__(self, index: tuple[int, ...], s: Any) -> Any:
         (k,) = index
-        return potrf(s if k else self.a.view(s), offset=self.grid.bounds(k)[0])
+        return potrf(np.asarray(s if k else self.a.view(s), self.dtype), offset=self.grid.bounds(k)[0])
 
 
 @dataclass(frozen=True, slots=True)

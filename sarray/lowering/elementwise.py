@@ -64,8 +64,10 @@ def _tried(
     except (TypeError, OverflowError, ValueError) as error:
         given = ", ".join(str(dtypes[arg.number]) if isinstance(arg, Slot) else repr(arg) for arg in arguments)
         advice = "convert with astype first" if isinstance(error, TypeError) else "choose a wider type with astype"
-        raise type(error)(f"{name}({given}) is not possible: {error}; {advice}") from None
-    return np.dtype(found.dtype)
+        kind = next(kind for kind in (TypeError, OverflowError, ValueError) if isinstance(error, kind))
+        raise kind(f"{name}({given}) is not possible: {error}; {advice}") from None
+    dtype: np.dtype[Any] = found.dtype
+    return dtype
 
 
 def elementwise(name: str, *arguments: Expression | Scalar, **keywords: Any) -> Expression:

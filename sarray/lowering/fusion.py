@@ -31,6 +31,8 @@ LEAVES = 16
 
 BLOCKWISE = {"elementwise", "spread"}
 REDUCING = {"reduce"}
+COSTLY = {"random"}
+"""Arrays by formula whose tiles cost more to make again than a task does."""
 STORED = "/stored"
 """What follows the name of a source in the name of the array that holds its tiles."""
 
@@ -82,7 +84,8 @@ def fuse(order: Sequence[Expression], wanted: Collection[str], once: Callable[[s
         found.groups[name] = _Assembly(found.operands, members[name]).group(root)
     by_name = {expression.name: expression for expression in order}
     for expression in order:
-        if expression.name in wanted or not _made_once(uses.get(expression.name, set()), by_name, once, expression):
+        costly = expression.op in COSTLY and not _made_once(uses[expression.name], by_name, once, expression)
+        if costly or expression.name in wanted:
             found.kept.add(expression.name)
     return found
 

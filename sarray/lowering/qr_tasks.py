@@ -18,8 +18,11 @@ class FactorBlock:
     """R of a block, with its reflectors if they are kept."""
 
     kept: bool
+    dtype: np.dtype[Any]
+    """Type in which the block is factored."""
 
     def __call__(self, index: tuple[int, ...], block: Any) -> Any:
+        block = np.asarray(block, self.dtype)
         if self.kept:
             return geqrt(block)[::-1]
         step = max(PIECE, 4 * block.shape[1])

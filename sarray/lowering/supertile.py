@@ -5,8 +5,8 @@ times in all, and B M/p times: the larger the super-tile, the less is read (or m
 one). Against it stand memory (p q accumulators and two steps of operands must fit) and balance: with few large tasks
 the last round leaves workers idle.
 
-The rule: among the super-tiles that fit and give every worker at least two tasks, take those that keep the workers
-nearly as busy as the best does, and of those the one that reads least. What is computed does not depend on it: each
+The rule: among the super-tiles that fit and give every worker a few tasks, take those that keep the workers nearly as
+busy as the best does, and of those the one that reads least. What is computed does not depend on it: each
 block of C is summed over k on its own.
 """
 
@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-ROUNDS = 2
-"""Tasks that every worker should find at least."""
+ROUNDS = 4
+"""Tasks that every worker should find at least: a worker that is slowed down can then be helped by the others."""
 NEARLY = 0.97
 """Share of the best balance that is as good as the best."""
 
@@ -65,7 +65,7 @@ def choose(product: Product, limit: int, workers: int) -> tuple[int, int]:
     """Blocks of C down and across that one task computes.
 
     >>> choose(Product((6, 6), 1, 8, 8, 8), 2**30, 2), choose(Product((6, 6), 1, 8, 8, 8), 40, 2)
-    ((3, 3), (1, 1))
+    ((1, 3), (1, 1))
     """
     fitting = [tile for tile in _candidates(product.blocks) if task_bytes(product, tile) <= limit]
     enough = [tile for tile in fitting if _tasks(product, tile) >= ROUNDS * workers] or [(1, 1)]

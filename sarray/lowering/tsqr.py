@@ -190,7 +190,7 @@ def _lower_factors(tree: Tree, a: Operand, builder: Builder, kept: bool) -> None
 
     # R[0, i], F[0, i] = geqrt(A[i]); a single block is the root itself
     writes = ["R[0, i]" if tree.top else "Root[0, i]", *also("0, i")]
-    factor, cost = adapted(FactorBlock(kept), a), geqrt_cost(m, n, tree.dtype)
+    factor, cost = adapted(FactorBlock(kept, tree.dtype), a), geqrt_cost(m, n, tree.dtype)
     block = tree.rule(
         f"{tree.root}/geqrt", "for i in range(blocks)", writes, [a.ref("A", "i", "0")],
         names={"A": a.name}, kernel=factor, cost=cost,

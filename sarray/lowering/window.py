@@ -59,7 +59,7 @@ class Axis:
         """The elements of `out` whose origins lie in ``low .. high-1``, as begin and end."""
         if self.step > 0:
             return -((self.start - low) // self.step), (high - 1 - self.start) // self.step + 1
-        return -((high - 1 - self.start) // self.step), (low - self.start) // self.step + 1
+        return -((high - 1 - self.start) // -self.step), (self.start - low) // -self.step + 1
 
     def _elements(self, first: int, last: int, low: int) -> slice:
         """The origins of elements ``first .. last-1``, counted from `low`."""

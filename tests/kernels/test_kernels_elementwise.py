@@ -80,7 +80,9 @@ def test_every_function_has_numpys_bits(name: str, dtype: str) -> None:
     try:
         expected = _reference(name, arguments)
     except (TypeError, ValueError):
-        pytest.skip(f"NumPy has no {name} of {dtype}")
+        with pytest.raises((TypeError, ValueError)):
+            Chain(arity, (), (Step(name, tuple(range(arity)), dtype),))(*arguments)
+        return
     chain = Chain(arity, (), (Step(name, tuple(range(arity)), expected.dtype.str),))
     _same_bits(chain(*arguments), expected)
     kind = arguments[0].dtype.str

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
-import kernels.random
+import kernels.philox
+from kernels.philox import Runs, key_words
 from kernels.random import integers_block, integers_cost, normal_block, normal_cost, uniform_block, uniform_cost
 
 Block = NDArray[Any]
@@ -26,6 +27,8 @@ def _integers(key: Any, shape: Any, offset: Any, extent: Any) -> Block:
     return integers_block(key, shape, offset, extent, low=-5, high=10**12)
 
 
+WAYS = [(2000, 3, 90), (0, 1, 10**9), (10**9, 1, 10**12), (10**9, 10**6, 1)]
+"""Prices of a start, a draw and a counter: as measured; and those that make each way the cheapest."""
 KERNELS: list[Callable[..., Block]] = [uniform_block, normal_block, _integers]
 
 
@@ -38,16 +41,16 @@ def _boxes(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @settings(max_examples=150, deadline=None)
-@given(box=_boxes(), limits=st.tuples(st.sampled_from([1, 3, 8, 1 << 15]), st.sampled_from([0, 4, 600])))
-def test_a_block_is_a_slice_of_the_whole(kernel: Callable[..., Block], box: Any, limits: tuple[int, int]) -> None:
+@given(box=_boxes(), way=st.sampled_from(WAYS), piece=st.sampled_from([1, 3, 8, 1 << 15]))
+def test_a_block_is_a_slice_of_the_whole(
+    kernel: Callable[..., Block], box: Any, way: tuple[float, float, float], piece: int
+) -> None:
     shape, offset, extent = box
     whole = kernel(11, shape, (0,) * len(shape), shape)
-    before = kernels.random.PIECE, kernels.random.JUMP
-    kernels.random.PIECE, kernels.random.JUMP = limits
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(("START", "DRAW", "COUNTER", "PIECE"), (*way, piece), strict=True):
+            patch.setattr(kernels.philox, name, value)
         block = kernel(11, shape, offset, extent)
-    finally:
-        kernels.random.PIECE, kernels.random.JUMP = before
     index = tuple(slice(o, o + e) for o, e in zip(offset, extent, strict=True))
     assert_array_equal(block, whole[index], strict=True)
     assert block.flags.c_contiguous
@@ -79,6 +82,23 @@ def test_draws_are_philoxs() -> None:
     raw = np.random.Philox(key=words).random_raw(10)
     assert_array_equal(uniform_block(7, (10,), (0,), (10,)), (raw >> np.uint64(11)) * 2.0**-53)
     assert_array_equal(uniform_block(7, (10,), (0,), (10,), "f4"), (raw >> np.uint64(40)) * np.float32(2.0**-24))
+
+
+@pytest.mark.parametrize(
+    ("step", "length", "expected"),
+    [(64, 32, (False, 512)), (10**6, 4, (True, 4096)), (10**6, 1000, (False, 1)), (1000, 2, (True, 4096))],
+)
+def test_the_cheapest_way_is_taken(step: int, length: int, expected: tuple[bool, int]) -> None:
+    assert kernels.philox._cheapest(Runs(length, 1000, step, iter([0]))) == expected
+
+
+@pytest.mark.parametrize("start", [0, 1, 4, 1023, 2**33 + 3, 2**61])
+def test_the_rounds_in_numpy_are_philoxs(start: int) -> None:
+    words = key_words(9)
+    philox = np.random.Philox(key=words)
+    philox.advance(start)
+    counters = np.arange(start, start + 7, dtype=np.uint64)
+    assert_array_equal(kernels.philox._philox(counters, words).reshape(-1), philox.random_raw(28))
 
 
 def test_values_are_pinned() -> None:
@@ -129,7 +149,7 @@ def test_normal_is_normal(dtype: str) -> None:
 
 @pytest.mark.parametrize("draw", [0, 1, 2**64 - 1, 2**64 - 2, 2**63, 2**63 - 1])
 def test_extreme_draws_give_finite_normals_and_uniforms_below_one(draw: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels.random._Stream, "take", lambda self, start, count: np.full(count, draw, np.uint64))
+    monkeypatch.setattr(kernels.philox._Stream, "take", lambda self, start, count: np.full(count, draw, np.uint64))
     normal = float(normal_block(0, (1,), (0,), (1,))[0])
     probability = ((draw >> 11) + 0.5) * 2.0**-54
     assert math.isfinite(normal) and abs(normal) < 8.4
@@ -143,14 +163,9 @@ def test_extreme_draws_give_finite_normals_and_uniforms_below_one(draw: int, mon
 @given(low=st.integers(-(2**63), 2**63 - 1), width=st.integers(1, 2**64), draw=st.integers(0, 2**64 - 1))
 def test_integers_are_the_upper_half_of_the_product(low: int, width: int, draw: int) -> None:
     high = min(low + width, 2**63)
-    take, kernels.random._Stream.take = (
-        kernels.random._Stream.take,
-        lambda self, start, count: np.full(count, draw, np.uint64),
-    )  # type: ignore[method-assign]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels.philox._Stream, "take", lambda self, start, count: np.full(count, draw, np.uint64))
         value = int(integers_block(0, (1,), (0,), (1,), low=low, high=high)[0])
-    finally:
-        kernels.random._Stream.take = take  # type: ignore[method-assign]
     assert value == low + (draw * (high - low) >> 64)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -67,4 +67,4 @@ def cuts(draw: st.DrawFn, extent: int, empty: bool = True) -> tuple[int, ...]:
     if not empty:
         edges = [edge for edge in edges if 0 < edge < extent]
     bounds = [0, *sorted(edges), extent]
-    return tuple(high - low for low, high in zip(bounds, bounds[1:], strict=False))
+    return tuple(high - low for low, high in pairwise(bounds))

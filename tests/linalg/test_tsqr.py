@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -72,7 +74,7 @@ def test_each_level_has_room_for_the_one_below(blocks: int, arity: int) -> None:
     levels = widths(blocks, arity)
     assert levels[0] == blocks
     assert levels[-1] == 1
-    assert all((high - 1) * arity < low <= high * arity for low, high in zip(levels, levels[1:], strict=False))
+    assert all((high - 1) * arity < low <= high * arity for low, high in pairwise(levels))
 
 
 def test_wide_matrix_has_a_trapezoidal_r(rng: np.random.Generator) -> None:

@@ -23,7 +23,7 @@ def evaluated(program: Program) -> Blocks:
         task = ready.popleft()
         assert task not in done
         done.add(task)
-        asked = []
+        asked: list[Tile] = []
 
         def block(tile: Tile, asked: list[Tile] = asked) -> Any:
             asked.append(tile)

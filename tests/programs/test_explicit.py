@@ -61,16 +61,19 @@ def test_two_names_of_one_task_are_one_wanted_tile() -> None:
 
 
 @given(st.lists(st.lists(st.integers(0, 30), max_size=4), min_size=1, max_size=30), st.data())
-def test_random_graphs_give_what_recursion_gives(evaluate: Evaluate, rows: list[list[int]], data: st.DataObject) -> None:
+def test_random_graphs_give_what_recursion_gives(
+    evaluate: Evaluate, rows: list[list[int]], data: st.DataObject
+) -> None:
     mapping = {n: (lambda *parts: 1 + sum(parts), *(f"k{e % n}" for e in row if n)) for n, row in enumerate(rows)}
-    named = {f"k{n}": task for n, task in mapping.items()}
+    named: dict[str, Any] = {f"k{n}": task for n, task in mapping.items()}
     wanted = data.draw(st.lists(st.sampled_from(sorted(named)), min_size=1, unique=True))
     program = Explicit.from_mapping(named, wanted)
     verify_program(program)
     blocks = evaluate(program)
 
     def recursed(key: str) -> int:
-        return 1 + sum(recursed(part) for part in named[key][1:])
+        total: int = named[key][0](*map(recursed, named[key][1:]))
+        return total
 
     if len(rows) <= 10:
         assert [value_of(program, blocks, key) for key in wanted] == [recursed(key) for key in wanted]

@@ -49,7 +49,11 @@ def test_equal_chunks_and_only_they_make_equal_grids(one: list[int], other: list
 def test_a_regular_grid_equals_the_one_of_its_chunks(total: int, size: int) -> None:
     grid = Grid.regular(total, size)
     assert grid == Grid.of(grid.sizes())
-    assert grid.sizes() == (*[size] * (total // size), *([total % size] if total % size else []), *([] if total else [0]))
+    assert grid.sizes() == (
+        *[size] * (total // size),
+        *([total % size] if total % size else []),
+        *([] if total else [0]),
+    )
 
 
 @given(CHUNKS, st.integers(-3, 30), st.integers(-3, 30))

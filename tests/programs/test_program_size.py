@@ -41,7 +41,9 @@ def kernel(index: tuple[int, ...], *blocks: Any) -> None: ...
 
 
 def made(rules: Sequence[Rule], wanted: Any, *arrays: str) -> Recurrences:
-    return Recurrences(rules, dict.fromkeys(["A", "B", *arrays], ArrayInfo(8)), {"A": Unread(), "B": Unread()}, [wanted])
+    return Recurrences(
+        rules, dict.fromkeys(["A", "B", *arrays], ArrayInfo(8)), {"A": Unread(), "B": Unread()}, [wanted]
+    )
 
 
 def cholesky(n: int) -> Recurrences:
@@ -80,7 +82,13 @@ def matmul(n: int) -> Recurrences:
 
 def chain(n: int) -> Recurrences:
     rule = Rule(
-        "add", "for l in range(9) for i in range(n)", ("Y[l, i]",), ("A[i] if l == 0 else Y[l - 1, i]",), kernel, {}, {"n": n}
+        "add",
+        "for l in range(9) for i in range(n)",
+        ("Y[l, i]",),
+        ("A[i] if l == 0 else Y[l - 1, i]",),
+        kernel,
+        {},
+        {"n": n},
     )
     return made([rule], ("Y", ((8, 9), n)), "Y")
 
@@ -113,7 +121,7 @@ def sliced(n: int) -> Recurrences:
     return made([rule], ("Y", (n,)), "Y")
 
 
-MAKERS = [(cholesky, 1024, 179_481_600), (matmul, 1000, 10**6), (chain, 10**6, 9 * 10**6), (tree, 10**6, 2_000_012)]
+MAKERS = [(cholesky, 1024, 179_481_600), (matmul, 1000, 10**6), (chain, 10**6, 9 * 10**6), (tree, 10**6, 2_000_007)]
 MAKERS.append((sliced, 10**6, 10**6))
 
 
@@ -129,7 +137,9 @@ def test_a_large_program_is_small(maker: Callable[[int], Recurrences], n: int, t
     assert copy.wanted_count == program.wanted_count
     for rule, piece, start, stop in program.leaves():
         middle = (start + stop) // 2
-        assert list(copy.expand((rule, piece, middle, middle + 3))) == list(program.expand((rule, piece, middle, middle + 3)))
+        assert list(copy.expand((rule, piece, middle, middle + 3))) == list(
+            program.expand((rule, piece, middle, middle + 3))
+        )
     verify_program(maker(5))
 
 
@@ -163,7 +173,7 @@ def analysed(program: Program, task: Any) -> Callable[[], object]:
 @pytest.mark.parametrize("place", [0, 1, 3])
 def test_analysis_takes_as_many_steps_in_a_large_program_as_in_a_small_one(place: int) -> None:
     counts = {n: lines_run(analysed(cholesky(n), ("gemm", (place, place + 1, place + 2)))) for n in (16, 1024)}
-    assert counts[16] == counts[1024] <= 60
+    assert counts[16] == counts[1024] <= 100
 
 
 def test_counting_and_numbering_do_not_expand() -> None:
@@ -182,6 +192,21 @@ def test_code_is_made_once_for_a_structure() -> None:
         cholesky(n)
     assert compile_rule.cache_info().misses == before.misses
     assert compile_rule.cache_info().hits == before.hits + 12
+
+
+def test_the_array_of_a_block_is_bisected_in_a_long_concatenation() -> None:
+    counts = []
+    for m in (10, 10_000):
+        off = tuple(3 * q for q in range(m + 1))
+        loops = "for q in range(m) for t in range(off[q + 1] - off[q])"
+        names = {"X": tuple(f"x{q}" for q in range(m))}
+        rule = Rule("join", loops, ("Y[off[q] + t]",), ("X[q][t]",), kernel, names, {"off": off, "m": m})
+        arrays = dict.fromkeys([*names["X"], "Y"], ArrayInfo(8))
+        program = Recurrences([rule], arrays, dict.fromkeys(names["X"], Unread()), [])
+        assert program.producer(("Y", (3 * m - 2,))) == ("join", (m - 1, 1))
+        counts.append(lines_run(lambda: program.producer(("Y", (3 * m - 2,)))))  # noqa: B023
+        assert program.consumers((f"x{m - 1}", (2,))) == [("join", (m - 1, 2))]
+    assert counts[0] == counts[1]
 
 
 def test_sizes_of_tiles_come_from_their_grids() -> None:

@@ -34,7 +34,9 @@ def row(values: Sequence[Any]) -> Blocks:
     return Blocks({(place,): value for place, value in enumerate(values)})
 
 
-def program(rules: Sequence[Rule], sources: Mapping[str, Blocks], wanted: Sequence[Wanted], *arrays: str) -> Recurrences:
+def program(
+    rules: Sequence[Rule], sources: Mapping[str, Blocks], wanted: Sequence[Wanted], *arrays: str
+) -> Recurrences:
     named = dict.fromkeys([*sources, *arrays, *(w[0] for w in wanted if isinstance(w, tuple))], ArrayInfo(8))
     made = Recurrences(rules, named, sources, wanted)
     verify_program(made)
@@ -296,7 +298,7 @@ def test_reshape_is_mixed_radix_both_ways(evaluate: Evaluate, p: int, q: int, r:
 
 
 def test_families_select_an_array_by_a_loop_variable(evaluate: Evaluate) -> None:
-    names = {"X": ("a", "b", "a"), "Y": "Y"}
+    names: dict[str, str | tuple[str, ...]] = {"X": ("a", "b", "a"), "Y": "Y"}
     rule = Rule(
         "stack", "for q in range(m) for i in range(n)", ("Y[n * q + i]",), ("X[q][i]",), copied, names, {"m": 3, "n": 2}
     )
@@ -304,6 +306,50 @@ def test_families_select_an_array_by_a_loop_variable(evaluate: Evaluate) -> None
     assert [evaluate(made)["Y", (i,)] for i in range(6)] == [1, 2, 3, 4, 1, 2]
     assert made.consumers(("a", (1,))) == [("stack", (0, 1)), ("stack", (2, 1))]
     assert made.consumers(("b", (2,))) == []
+
+
+def test_concatenation_of_arrays_of_any_kind_is_one_rule(evaluate: Evaluate) -> None:
+    """The blocks of the q-th array begin at off[q]; empty ones and sources may be among them."""
+    off = (0, 2, 2, 5, 6)
+    names = {"X": ("s", "none", "made", "t")}
+    sizes = {"off": off, "m": 4, "n": 3}
+    rules = [
+        Rule("make", "for i in range(n)", ("made[i]",), ("s[0]",), lambda index, s: s + 10 * index[0], {}, sizes),
+        Rule(
+            "join",
+            "for q in range(m) for t in range(off[q + 1] - off[q])",
+            ("Y[off[q] + t]",),
+            ("X[q][t]",),
+            copied,
+            names,
+            sizes,
+        ),
+    ]
+    made = program(rules, {"s": row([1, 2]), "none": row([]), "t": row([7])}, [("Y", (6,))], "made")
+    assert [evaluate(made)["Y", (i,)] for i in range(6)] == [1, 2, 1, 11, 21, 7]
+    assert [made.producer(("Y", (i,))) for i in range(-1, 7)] == [
+        None,
+        *[("join", index) for index in [(0, 0), (0, 1), (2, 0), (2, 1), (2, 2), (3, 0)]],
+        None,
+    ]
+    assert made.leaves() == (("make", 0, 0, 3), ("join", 0, 0, 2), ("join", 1, 0, 1))
+
+
+def test_windows_in_two_dimensions(evaluate: Evaluate) -> None:
+    """Rechunking: every block of Y is made of the blocks of X that it overlaps."""
+    rows, columns = (Grid.of((3, 1, 4)), Grid.of((2, 6))), (Grid.of((5, 5)), Grid.of((4, 4, 2)))
+    values = np.arange(80).reshape(8, 10)
+    blocks_of_x: dict[tuple[int, ...], Any] = {
+        (i, j): values[slice(*rows[0].bounds(i)), slice(*columns[0].bounds(j))] for i in range(3) for j in range(2)
+    }
+    sizes = {"m": 2, "n": 3, "r": rows[1], "s": rows[0], "c": columns[1], "d": columns[0]}
+    loops = "for i in range(m) for j in range(n)"
+    read = "[X[p, q] for p in window(i, r, s, 0, 1) for q in window(j, c, d, 0, 1)]"
+    rule = Rule("rechunk", loops, ("Y[i, j]",), (read,), lambda _, parts: {x for p in parts for x in p.flat}, {}, sizes)
+    made = program([rule], {"X": Blocks(blocks_of_x)}, [("Y", (2, 3))])
+    for (_, (i, j)), held in evaluate(made).items():
+        assert held >= set(values[slice(*rows[1].bounds(i)), slice(*columns[1].bounds(j))].flat)
+    assert made.consumers(("X", (1, 1))) == [("rechunk", (1, 1)), ("rechunk", (1, 2))]
 
 
 def test_families_are_written_and_summed_too(evaluate: Evaluate) -> None:
@@ -370,7 +416,15 @@ def test_cases_in_lists_and_folds(evaluate: Evaluate) -> None:
             {},
             sizes,
         ),
-        Rule("tail", "for i in range(n)", ("Z[i]",), ("[X[c] if c <= 3 - i else Y[c] for c in range(n)]",), added, {}, sizes),
+        Rule(
+            "tail",
+            "for i in range(n)",
+            ("Z[i]",),
+            ("[X[c] if c <= 3 - i else Y[c] for c in range(n)]",),
+            added,
+            {},
+            sizes,
+        ),
     ]
     made = program(rules, {"X": row([1, 2, 4, 8])}, [("Z", (4,))], "B", "Y")
     blocks = evaluate(made)

@@ -44,7 +44,7 @@ EDGES = 1000
 
 
 class RedisCoordination:
-    """One job's records in the Redis at `url`.
+    """One job's records in a Redis, given by its URL or as a deployment whose connections several stores share.
 
     A lease lasts `lease` seconds from each start and commit; a record that was not started within `grace` seconds
     counts as expired; more than `max_attempts` starts without a commit end the job. `clock` replaces the server's.
@@ -52,7 +52,7 @@ class RedisCoordination:
 
     def __init__(
         self,
-        url: str,
+        server: str | Deployment,
         job: str,
         *,
         lease: float = LEASE,
@@ -62,7 +62,7 @@ class RedisCoordination:
         clock: Callable[[], float] | None = None,
         retry: Retry | None = None,
     ) -> None:
-        self._server = Deployment(url, retry)
+        self._server = Deployment(server, retry) if isinstance(server, str) else server
         self._base = "{" + job + "}:"
         self._key = self._base + "job"
         self._lease, self._grace, self._max_attempts = lease, grace, max_attempts
@@ -74,7 +74,7 @@ class RedisCoordination:
 
     def create(self, epoch: int, roots: Sequence[Give], arrived: Mapping[Task, frozenset[Tile]]) -> bool:
         nonce = secrets.token_hex(8)
-        steps = [*plan_steps(roots, arrived)]
+        steps = list(plan_steps(roots, arrived))
         for number, step in enumerate(steps):
             last = int(number == len(steps) - 1)
             if not self._run(CREATE, [epoch, nonce, last, self._grace, *step]):
@@ -83,8 +83,8 @@ class RedisCoordination:
         return True
 
     def start(self, id: str, token: str) -> Lease | None:
-        cause = f"{self._max_attempts} attempts ended without a commit"
-        limits = [self._lease, self._max_attempts, story_text(Story("scheduler", id, (), cause))]
+        cause = f"{self._max_attempts:.0f} attempts ended without a commit"
+        limits: list[Argument] = [self._lease, self._max_attempts, story_text(Story("scheduler", id, (), cause))]
         answer = self._server.repeat(lambda failures: self._once(START, [id, token, int(failures > 0), *limits]))
         if answer is None:
             return None

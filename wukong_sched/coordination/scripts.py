@@ -54,6 +54,13 @@ local function arrive(task, tile)
     if size == 1 then call('EXPIRE', set, ttl) end
     return size
 end
+local function many(list, ...)
+    for first = 1, #list, 1000 do
+        local words = {...}
+        for position = first, math.min(first + 999, #list) do words[#words + 1] = list[position] end
+        call(unpack(words))
+    end
+end
 local function register(grace)
     for _ = 1, count() do
         local id, size = nextarg(), count()
@@ -71,7 +78,7 @@ local function finish(how, story) call('HSET', job, 'state', how, 'story', story
 """
 
 CREATE = """
-local epoch, new, last, grace = count(), nextarg(), nextarg(), tonumber(nextarg())
+local epoch, new, last, grace = count(), nextarg(), nextarg(), count()
 if nonce == new and last == '1' then return 1 end
 local there = state()
 if there and there ~= 'lost' or epoch <= tonumber(call('HGET', job, 'epoch') or 0) then return 0 end
@@ -89,7 +96,8 @@ return 1
 """
 
 START = """
-local id, token, again, seconds, limit, story = nextarg(), nextarg(), nextarg(), tonumber(nextarg()), tonumber(nextarg()), nextarg()
+local id, token, again = nextarg(), nextarg(), nextarg()
+local seconds, limit, story = count(), count(), nextarg()
 local record = key('x:', id)
 local holder = call('HGET', record, 'token')
 if state() ~= 'running' or not holder then return false end
@@ -108,11 +116,11 @@ return {values[1], call('ZRANGE', key('t:', id), 0, -1), values[2], values[3]}
 """
 
 COMMIT = """
-local id, token, seq, seconds, grace = nextarg(), nextarg(), count(), tonumber(nextarg()), tonumber(nextarg())
+local id, token, seq, seconds, grace = nextarg(), nextarg(), count(), count(), count()
 local record, todo = key('x:', id), key('t:', id)
 local values = call('HMGET', record, 'token', 'seq', 'count', 'reply')
 if state() ~= 'running' or values[1] ~= token then return false end
-if tonumber(values[2]) == seq + 1 then return cmsgpack.unpack(values[4]) end
+if tonumber(values[2]) == seq + 1 then return values[4] and cmsgpack.unpack(values[4]) end
 if tonumber(values[2]) ~= seq then return false end
 
 local joined, freed, order = {}, {}, tonumber(values[3])
@@ -125,17 +133,26 @@ for _ = 1, count() do
     call('ZREM', todo, nextarg())
     for _ = 1, count() do order = order + 1; owe(id, order, nextarg()) end
 end
-for _, task in ipairs(joined) do order = order + 1; owe(id, order, task) end
+local owed, settled, sets, given = {}, {}, {}, {}
+for _, task in ipairs(joined) do
+    order = order + 1
+    owed[#owed + 1] = order
+    owed[#owed + 1] = task
+end
+many(owed, 'ZADD', todo, 'NX')
 for _ = 1, count() do
     local task = nextarg()
-    call('ZREM', todo, task)
-    call('UNLINK', key('a:', task))
+    settled[#settled + 1] = task
+    sets[#sets + 1] = key('a:', task)
 end
+many(settled, 'ZREM', todo)
+many(sets, 'UNLINK')
 local gives = at
 for _ = 1, count() do
     nextarg()
-    for _ = 1, count() do call('ZREM', todo, nextarg()) end
+    for _ = 1, count() do given[#given + 1] = nextarg() end
 end
+many(given, 'ZREM', todo)
 at = gives
 register(grace)
 for _ = 1, count() do

@@ -48,7 +48,9 @@ class Graph:
         folds: frozenset[int] = frozenset(),
     ) -> None:
         outputs = outputs or [1] * len(inputs)
-        self._inputs: list[list[Tile]] = [[("v", pair) for pair in pairs] for pairs in inputs]
+        self._inputs: list[list[Tile]] = [
+            [("v", pair) for pair in pairs] if pairs else [("a", (i,)), ("c", ())] for i, pairs in enumerate(inputs)
+        ]
         self._tasks: list[Task] = [("node" if pairs else "leaf", (i,)) for i, pairs in enumerate(inputs)]
         self._outputs: list[list[Tile]] = [[("v", (i, k)) for k in range(n)] for i, n in enumerate(outputs)]
         self._leaves = [task for task in self._tasks if task[0] == "leaf"]
@@ -57,7 +59,7 @@ class Graph:
         self._consumers: dict[Tile, list[Task]] = {tile: [] for tiles in self._outputs for tile in tiles}
         for task, tiles in zip(self._tasks, self._inputs, strict=True):
             for tile in tiles:
-                self._consumers[tile].append(task)
+                self._consumers.setdefault(tile, []).append(task)
         for tile in self._wanted:
             self._consumers[tile].append(SINK)
 
@@ -71,8 +73,7 @@ class Graph:
         return len(self._tasks)
 
     def inputs(self, task: Task) -> list[Tile]:
-        tiles = self._inputs[task[1][0]]
-        return tiles or [("a", task[1]), ("c", ())]
+        return self._inputs[task[1][0]]
 
     def outputs(self, task: Task) -> list[Tile]:
         return self._outputs[task[1][0]]
@@ -155,7 +156,7 @@ def _fan(rng: random.Random, size: int) -> Inputs:
 
 
 def _chain(rng: random.Random, size: int) -> Inputs:
-    return [[], *([(i, 0)] for i in range(2 * size))]
+    return [[], *([(i, 0)] for i in range(4 * size))]
 
 
 def _wavefront(rng: random.Random, size: int) -> Inputs:
@@ -196,15 +197,15 @@ def draw(rng: random.Random, most: int = 40, raising: bool = False) -> Graph:
     """A random program of about at most so many tasks; with one that raises, if asked for."""
     inputs = rng.choice((*SHAPES, _side_by_side))(rng, rng.randint(1, most))
     count = len(inputs)
-    several = rng.random()
+    several = rng.choice((0.0, 0.1, 0.3))
     used = [1 + max((k for pairs in inputs for j, k in pairs if j == i), default=0) for i in range(count)]
-    outputs = [n + (rng.random() < 0.2 * several) for n in used]
+    outputs = [n + (rng.random() < several) for n in used]
     inputs = [_other_outputs(rng, pairs, outputs) for pairs in inputs]
     consumed = {pair for pairs in inputs for pair in pairs}
     tiles = [(i, k) for i, n in enumerate(outputs) for k in range(n)]
     often = rng.choice((0.0, 0.1, 0.5))
     wanted = [tile for tile in tiles if rng.random() < (often if tile in consumed else 0.9)] or tiles[-1:]
-    slow = rng.choice((1e7, 1e9, 1e10))
+    slow = rng.choice((1e7, 1e9, 2e10))
     costs = [None if rng.random() < 0.1 else slow * rng.random() for _ in range(count)]
     large = rng.choice((100, 10**5, 10**6))
     folds = frozenset(i for i in range(count) if inputs[i] and rng.random() < 0.1)

@@ -34,6 +34,7 @@ from wukong_sched.messages import (
     Instruction,
     Invoke,
     Peek,
+    Peeked,
     Ran,
     Run,
     Started,
@@ -42,7 +43,7 @@ from wukong_sched.messages import (
 )
 from wukong_sched.policy import Policy
 from wukong_sched.program import Program, Task, Tile
-from wukong_sched.resume import first_plan, plan
+from wukong_sched.resume import Plan, first_plan, plan
 from wukong_sched.storage.protocol import Storage
 from wukong_sched.trace import Trace
 
@@ -131,13 +132,16 @@ class Simulation:
 
     def open(self) -> Process:
         """Begin a new epoch with what is stored."""
-        stored = frozenset(self.storage.tiles())
-        beginning = plan(self.program, stored) if stored else first_plan(self.program)
+        beginning = self.beginning(frozenset(self.storage.tiles()))
         yield self.adversary.delay(self.cloud.store_latency)
         self.counts.epochs += 1
         self.say(f"client opens epoch {self.counts.epochs}: {beginning.root.todo}")
         if self.coordination.create(self.counts.epochs, [beginning.root], beginning.arrived):
             self.invoke((beginning.root.id,))
+
+    def beginning(self, stored: frozenset[Tile]) -> Plan:
+        """What a new epoch begins with."""
+        return plan(self.program, stored) if stored else first_plan(self.program)
 
     def ended(self, view: View) -> None:
         """The client sees that the job has ended."""
@@ -251,7 +255,7 @@ class Simulation:
         while event is not None:
             instructions = pump.handle(event)
             if self.log is not None:
-                self.say(f"{token} <- {event}")
+                self.say(f"{token} <- {_shown(event)}")
             event = None
             for instruction in instructions:
                 if self.log is not None:
@@ -349,6 +353,13 @@ class Simulation:
     def at_once(self, pump: Pump, instruction: Instruction) -> Doing:
         return pump.perform(instruction)
         yield
+
+
+def _shown(event: Event) -> str:
+    """The event as text; sets in order, so that the text does not depend on hashes."""
+    if not isinstance(event, Peeked):
+        return str(event)
+    return f"Peeked({ {task: sorted(tiles) for task, tiles in event.arrived.items()} })"
 
 
 DOING: Mapping[type[Instruction], Callable[[Simulation, Pump, Any], Doing]] = {

@@ -100,9 +100,7 @@ def cholesky(n: int, work: Work | None = None) -> System:
             sizes,
             work,
         ),
-        _rule(
-            "gemm", trailing, ("S[k + 1, i, j]",), (first.format("i, j"), "L[i, k]", "L[j, k]"), Mix(3), sizes, work
-        ),
+        _rule("gemm", trailing, ("S[k + 1, i, j]",), (first.format("i, j"), "L[i, k]", "L[j, k]"), Mix(3), sizes, work),
     ]
     return System(rules, ["A"], [WantedTiles("L[i, k]", "for i in range(n) for k in range(i + 1)", {}, sizes)])
 

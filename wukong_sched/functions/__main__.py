@@ -14,7 +14,7 @@ import signal
 import sys
 
 from wukong_sched.functions.front import Front
-from wukong_sched.functions.http import listen
+from wukong_sched.functions.http_server import listen
 from wukong_sched.functions.service import Service
 from wukong_sched.functions.settings import FunctionSettings
 

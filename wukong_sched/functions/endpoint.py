@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 from wukong_sched.errors import InfrastructureError
@@ -34,6 +35,14 @@ class Endpoint:
     _socket: socket.socket | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    def __enter__(self) -> Endpoint:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     @property
     def url(self) -> str:
         """What boto3 takes as endpoint_url."""
@@ -52,6 +61,10 @@ class Endpoint:
     def free(self) -> int:
         """Invocations that could run at once."""
         return int(self._ask([self._request("GET", "/free")])[0].body)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return self._ask([self._request("GET", "/quiet")])[0].body == b"1"
 
     def state(self) -> dict[str, Any]:
         """Counts, and what is under way."""
@@ -91,7 +104,9 @@ class Endpoint:
                 except OSError as error:
                     self.close()
                     if attempt or not kept or isinstance(error, TimeoutError):
-                        raise InfrastructureError(f"the function service at {self.url} does not answer: {error}") from error
+                        raise InfrastructureError(
+                            f"the function service at {self.url} does not answer: {error}"
+                        ) from error
         raise AssertionError("unreachable")
 
     def _exchange(self, requests: Sequence[bytes]) -> list[Answer]:

@@ -35,6 +35,8 @@ class Message:
     """Of the executor; empty: look after the whole job."""
     share: int = 1
     """How many executors this one may count on, itself among them, where nobody can say who is free."""
+    every: float = 0.0
+    """Of a watchdog that looks after the job by itself: seconds between two looks; 0: once."""
     tiles: Mapping[str, bytes] = field(default_factory=dict)
     """Values of the store by key, as a hint."""
 
@@ -45,6 +47,8 @@ class Message:
         b'{"job":"j","program":"p","fingerprint":"","keeps":false,"id":"a[0]","share":1}'
         """
         event: dict[str, Any] = {**asdict(self.name), "id": self.id, "share": self.share}
+        if self.every:
+            event["every"] = self.every
         if self.tiles:
             event["tiles"] = {key: base64.b64encode(data).decode("ascii") for key, data in self.tiles.items()}
         return json.dumps(event, separators=(",", ":")).encode()
@@ -54,5 +58,4 @@ class Message:
         """What `to_json` wrote, parsed by somebody."""
         tiles = {key: base64.b64decode(data) for key, data in event.get("tiles", {}).items()}
         name = JobName(event["job"], event["program"], event["fingerprint"], event["keeps"])
-        return Message(name, event["id"], event["share"], tiles)
-
+        return Message(name, event["id"], event["share"], event.get("every", 0.0), tiles)

@@ -136,7 +136,9 @@ class Execution:
         """The next commit ends the job: whoever waits for that shall find all it wants to know."""
         if commit.failure is not None and self._pump.error is not None:
             name = self._job.name.job
-            self._process.cloud.objects().put({cause_key(name): _signed_cause(self._pump.error, self._process.key, name)})
+            self._process.cloud.objects().put(
+                {cause_key(name): _signed_cause(self._pump.error, self._process.key, name)}
+            )
         self._report()
 
     def _report(self) -> None:

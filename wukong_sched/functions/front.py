@@ -1,10 +1,11 @@
-"""The service's front door: Lambda's own Invoke request, so that boto3 talks to it unchanged, and four requests more.
+"""The service's front door: Lambda's own Invoke request, so that boto3 talks to it unchanged, and five requests more.
 
 ======  =============================================  ==========================================================
 POST    /2015-03-31/functions/{name}/invocations       Invoke: RequestResponse or Event, by X-Amz-Invocation-Type
 PUT     /schedules/{name}?every={seconds}              an event now and then, until a response says it is over
 DELETE  /schedules/{name}
 GET     /free                                          how many invocations could run at once
+GET     /quiet                                         whether nothing runs and nothing waits: 1 or 0
 GET     /state                                         counts, and what is under way, as JSON
 ======  =============================================  ==========================================================
 
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from wukong_sched.functions.http import Connection, Request
+from wukong_sched.functions.http_server import Connection, Request
 from wukong_sched.functions.sandbox import JSON
 from wukong_sched.functions.service import PayloadTooLarge, Service, Throttled
 
@@ -84,6 +85,9 @@ class Front:
     def _free(self, path: str, query: str, request: Request, connection: Connection) -> None:
         connection.reply(HTTPStatus.OK, str(self._service.free()).encode())
 
+    def _quiet(self, path: str, query: str, request: Request, connection: Connection) -> None:
+        connection.reply(HTTPStatus.OK, b"1" if self._service.is_quiet() else b"0")
+
     def _state(self, path: str, query: str, request: Request, connection: Connection) -> None:
         connection.reply(HTTPStatus.OK, json.dumps(self._service.state()).encode(), JSON)
 
@@ -136,6 +140,7 @@ INVOCATIONS: dict[str, Callable[[Front, bytes, Connection], None]] = {
 ROUTES: dict[tuple[str, str], Callable[[Front, str, str, Request, Connection], None]] = {
     ("POST", INVOKE): Front._invoke,
     ("GET", "/free"): Front._free,
+    ("GET", "/quiet"): Front._quiet,
     ("GET", "/state"): Front._state,
     ("PUT", "/schedules/"): Front._schedule,
     ("DELETE", "/schedules/"): Front._unschedule,

@@ -29,7 +29,7 @@ class Hints:
     def event(self, id: str, todo: Sequence[Owed], share: int, room: int) -> bytes:
         """The invocation of an executor that will owe this, in at most so many bytes."""
         values = self.cloud.inline(list(self._needs(todo)), (room - HEAD) * 3 // 4 - OVERHEAD)
-        return Message(self.name, id, share, values).to_json()
+        return Message(self.name, id, share, tiles=values).to_json()
 
     def _needs(self, todo: Sequence[Owed]) -> Iterator[str]:
         """Keys of the stored tiles that single tasks read; leaves read none."""

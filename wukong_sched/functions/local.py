@@ -30,7 +30,7 @@ class LocalService:
         self.endpoint, self.process = endpoint, process
         self.directory = directory
         """Private; removed with the service."""
-        self.close = weakref.finalize(self, _end, process, directory)
+        self.close = weakref.finalize(self, _end, process, directory, endpoint)
 
     def __enter__(self) -> LocalService:
         return self
@@ -56,7 +56,7 @@ def private_directory() -> Path:
 
 
 def start_service(settings: FunctionSettings, directory: Path | None = None) -> LocalService:
-    """Start a service; the directory, a new one unless given, becomes its own. InfrastructureError if it does not start."""
+    """Start a service, which owns the directory, a new one unless given; InfrastructureError if it does not start."""
     home = private_directory() if directory is None else directory
     settings = replace(settings, path=settings.path or import_path(), log=settings.log or str(home / "functions.log"))
     access_key = secrets.token_hex(16)
@@ -87,11 +87,11 @@ def _introduce(process: subprocess.Popen[bytes], line: str) -> int:
         return 0
 
 
-def _end(process: subprocess.Popen[bytes], directory: Path) -> None:
+def _end(process: subprocess.Popen[bytes], directory: Path, endpoint: Endpoint | None = None) -> None:
     """Close the pipe, which ends the service; then see that nothing is left."""
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+    for end in (endpoint, process.stdin, process.stdout):
+        if end is not None:
+            end.close()
     try:
         process.wait(PATIENCE)
     except subprocess.TimeoutExpired:

@@ -53,10 +53,14 @@ def sign_plan(plan: Plan, key: bytes, job: str) -> tuple[str, list[Buffer]]:
     return hashlib.sha256(pieces[-1]).hexdigest(), pieces
 
 
+def digest_of(data: Buffer) -> str:
+    """The hash that names a stored plan."""
+    return hashlib.sha256(memoryview(data)[signed.HEAD :]).hexdigest()
+
+
 def load_plan(data: Buffer, key: bytes, job: str, name: str) -> Plan:
     """The plan of this hash; InfrastructureError if it was not signed for this job, or is another one."""
-    view = memoryview(data)
-    if hashlib.sha256(view[signed.HEAD :]).hexdigest() != name:
+    if digest_of(data) != name:
         raise InfrastructureError(f"job {job}: the stored program is not the one that was submitted; it is not loaded")
     plan: Any = signed.verify(data, key, _signature(job))
     if not isinstance(plan, Plan):

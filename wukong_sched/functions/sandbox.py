@@ -1,8 +1,8 @@
 """One sandbox: a process with AWS's runtime client, and the Runtime API that it talks to, on a port of its own.
 
 The process asks for its next invocation, and is left waiting until there is one; it posts a response or an error, and
-asks again. Between the service and the process lies a life line, a pair of sockets: it closes with either of them, so
-the service hears of the process's death, and the process of the service's.
+asks again. Between the service and the process lies a life line, a pair of sockets: it closes with the service, and
+then the process ends.
 """
 
 from __future__ import annotations
@@ -13,22 +13,18 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from wukong_sched.functions.http import Connection, Request, listen
-from wukong_sched.functions.limits import ControlGroup, control_group
+from wukong_sched.functions.http_server import Connection, Request, listen
+from wukong_sched.functions.limits import ControlGroup
 from wukong_sched.functions.settings import FunctionSettings
+from wukong_sched.functions.template import Template
 
 API = "/2018-06-01/runtime/"
-MODULE = "wukong_sched.functions.sandbox_main"
-PASSED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TZ")
-"""Variables of this process that a function sees."""
 JSON = {"Content-Type": "application/json"}
 
 
@@ -53,22 +49,25 @@ def error_body(kind: str, message: str) -> bytes:
 class Sandbox:
     """One process, from its start to its end.
 
-    `ready` is called when it waits for an invocation, `ended` when it is gone, with the error if it never started.
+    `ready` is called when it waits for an invocation, `gone` when it has ended, with the error if it never started;
+    `limit` makes its control group, where there can be one.
     """
 
     def __init__(
         self,
         settings: FunctionSettings,
-        surroundings: Mapping[str, str],
+        template: Template,
+        limit: Callable[[str], ControlGroup | None] | None,
         ready: Callable[[Sandbox], None],
-        ended: Callable[[Sandbox, bytes], None],
+        gone: Callable[[Sandbox, bytes], None],
     ) -> None:
-        self.settings, self._surroundings, self._ready, self._ended = settings, surroundings, ready, ended
+        self.settings, self._template, self._limit = settings, template, limit
+        self._ready, self._gone = ready, gone
         self.invocation: Invocation | None = None
-        self.served = 0
-        """Invocations handed to it."""
+        self.pid = 0
+        """Of its process; 0 if that does not run."""
         self.started = False
-        self._process: subprocess.Popen[bytes] | None = None
+        """Whether it has asked for work."""
         self._line: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._waiting: Connection | None = None
@@ -78,9 +77,9 @@ class Sandbox:
         self._failure = b""
 
     @property
-    def pid(self) -> int:
-        """Of its process; 0 before that runs."""
-        return self._process.pid if self._process else 0
+    def is_coming(self) -> bool:
+        """Whether it is about to ask for work: it starts, or has just done some."""
+        return self.invocation is None and self._waiting is None
 
     async def start(self) -> None:
         """Open its port and start its process."""
@@ -88,41 +87,23 @@ class Sandbox:
         if self._closed:
             self._server.close()
             return
-        settings, (ours, theirs) = self.settings, socket.socketpair()
-        self._line = ours
-        ours.setblocking(False)
-        nbytes = settings.memory << 20
-        self._group = control_group(f"functions-{os.getpid()}-{port}", nbytes)
-        command = [MODULE, str(theirs.fileno()), str(os.getpid()), "0" if self._group else str(nbytes), settings.handler]
-        with theirs, open(settings.log or os.devnull, "ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", *command],
-                env=self._environment(port),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        if self._group is not None:
-            self._group.admit(self._process.pid)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(ours, self._died)
-        self._timer = loop.call_later(settings.init_seconds, self._fail, "Sandbox.Timedout", "initialization timed out")
+        self._line, theirs = socket.socketpair()
+        with theirs:
+            self._template.spawn(port, theirs, self)
+        seconds = self.settings.init_seconds
+        self._timer = asyncio.get_running_loop().call_later(
+            seconds, self._fail, "Sandbox.Timedout", f"initialization timed out after {seconds:.2f} seconds"
+        )
 
-    def _environment(self, port: int) -> dict[str, str]:
-        settings = self.settings
-        return {
-            **{name: os.environ[name] for name in PASSED if name in os.environ},
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
-            "AWS_LAMBDA_FUNCTION_NAME": settings.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings.memory),
-            "_HANDLER": settings.handler,
-            "PYTHONPATH": os.pathsep.join(settings.path),
-            **self._surroundings,
-            **settings.environment,
-        }
+    def begun(self, pid: int) -> None:
+        """Its process runs."""
+        self.pid = pid
+        if self._closed:
+            self.kill()
+        elif self._limit:
+            self._group = self._limit(f"functions-{os.getpid()}-{pid}")
+            if self._group is not None:
+                self._group.admit(pid)
 
     # ---- the Runtime API
 
@@ -162,7 +143,6 @@ class Sandbox:
         assert self._waiting is not None and self.invocation is None
         self._rest()
         self.invocation = invocation
-        self.served += 1
         timeout = self.settings.timeout
         invocation.attempts += 1
         invocation.started = time.monotonic()
@@ -195,7 +175,9 @@ class Sandbox:
 
     def _expire(self) -> None:
         id = self.invocation.id if self.invocation else ""
-        self._fail("Sandbox.Timedout", f"RequestId: {id} Error: Task timed out after {self.settings.timeout:.2f} seconds")
+        self._fail(
+            "Sandbox.Timedout", f"RequestId: {id} Error: Task timed out after {self.settings.timeout:.2f} seconds"
+        )
 
     def _fail(self, kind: str, message: str) -> None:
         self._failure = error_body(kind, message)
@@ -203,33 +185,30 @@ class Sandbox:
 
     def kill(self) -> None:
         """End the process; `ended` follows."""
-        if self._process is not None:
+        if self.pid:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
 
-    def _died(self) -> None:
-        """The life line closed."""
+    def ended(self, status: int) -> None:
+        """Its process is gone."""
+        self.pid = 0
         self.close()
-        status = self._process.returncode if self._process else 0
         id = self.invocation.id if self.invocation else ""
         how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         message = f"RequestId: {id} Error: Runtime exited with error: {how}"
         failure = self._failure or error_body("Runtime.ExitError", message)
         self._complete(failure, True)
-        self._ended(self, b"" if self.started else failure)
+        self._gone(self, b"" if self.started else failure)
 
     def close(self) -> None:
-        """End the process and leave nothing of it behind."""
+        """Leave nothing behind, but for the process, which ends without its life line."""
         self._closed = True
         self._rest()
-        self.kill()
         if self._line is not None:
-            asyncio.get_running_loop().remove_reader(self._line)
             self._line.close()
             self._line = None
-        if self._process is not None:
-            self._process.wait()
         if self._server is not None:
             self._server.close()
         if self._group is not None:
             self._group.remove()
+            self._group = None

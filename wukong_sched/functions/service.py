@@ -1,21 +1,24 @@
 """One function and its sandboxes: who gets which invocation, and what becomes of those that fail.
 
 A synchronous invocation is answered with its response; with all sandboxes busy it is throttled (429). An event is
-accepted at once and waits for a sandbox; if its invocation fails, it is retried twice with the same request id, and then
-dropped. A sandbox that asks for work takes what has waited longest; among those that wait, the last that worked is
-asked first, so that the others can end after a while without work.
+accepted at once and waits for a sandbox; if its invocation fails, it is retried twice with the same request id, and
+then dropped. A sandbox that asks for work takes what has waited longest; among those that wait, the last that worked
+is asked first, so that the others can end after a while without work.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 
+from wukong_sched.functions.limits import ControlGroup, control_group
 from wukong_sched.functions.sandbox import Invocation, Sandbox
 from wukong_sched.functions.settings import FunctionSettings
+from wukong_sched.functions.template import Template
 
 Reply = Callable[[bytes, bool], None]
 
@@ -35,6 +38,8 @@ class Counts:
     invocations: int = 0
     cold: int = 0
     """Sandboxes started."""
+    failed_starts: int = 0
+    """Sandboxes that ended before they asked for work."""
     errors: int = 0
     """Failed attempts."""
     retried: int = 0
@@ -59,6 +64,9 @@ class Service:
     _queue: deque[Invocation] = field(default_factory=deque)
     _starting: set[asyncio.Task[None]] = field(default_factory=set)
     _timers: set[asyncio.TimerHandle] = field(default_factory=set)
+    _template: Template | None = None
+    _limit: Callable[[str], ControlGroup | None] | None = None
+    """Makes a control group; None where there can be none."""
     _closed: bool = False
 
     def provision(self) -> None:
@@ -134,19 +142,30 @@ class Service:
         self._scale()
 
     def _scale(self) -> None:
-        """Start a sandbox for each waiting invocation that has none, as far as the limit goes."""
-        starting = sum(not sandbox.started for sandbox in self.sandboxes)
-        wanted = min(len(self._queue) - starting, self.settings.concurrency - len(self.sandboxes))
+        """Start a sandbox for each waiting invocation that will find none, as far as the limit goes."""
+        coming = sum(sandbox.is_coming for sandbox in self.sandboxes)
+        wanted = min(len(self._queue) - coming, self.settings.concurrency - len(self.sandboxes))
         for _ in range(0 if self._closed else wanted):
             self._launch()
 
     def _launch(self) -> None:
-        sandbox = Sandbox(self.settings, self.surroundings, self._ready, self._ended)
+        sandbox = Sandbox(self.settings, self._from(), self._limit, self._ready, self._ended)
         self.sandboxes.add(sandbox)
         self.counts.cold += 1
         task = asyncio.get_running_loop().create_task(sandbox.start())
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
+
+    def _from(self) -> Template:
+        """What sandboxes are forked from."""
+        if self._template is None:
+            nbytes = self.settings.memory << 20
+            probe = control_group(f"functions-{os.getpid()}", nbytes)
+            if probe is not None:
+                probe.remove()
+                self._limit = lambda name: control_group(name, nbytes)
+            self._template = Template(self.settings, self.surroundings, 0 if probe is not None else nbytes)
+        return self._template
 
     def _ready(self, sandbox: Sandbox) -> None:
         if self._queue:
@@ -159,6 +178,9 @@ class Service:
         self.sandboxes.discard(sandbox)
         if sandbox in self._idle:
             self._idle.remove(sandbox)
+        if failure:
+            self.counts.failed_starts += 1
+            self.counts.last_error = failure.decode(errors="replace")
         if failure and self._queue:  # it never started: what it was started for has failed
             invocation = self._queue.popleft()
             invocation.attempts += 1
@@ -171,6 +193,10 @@ class Service:
         """Invocations that could run at once."""
         busy = sum(sandbox.invocation is not None for sandbox in self.sandboxes)
         return self.settings.concurrency - busy - len(self._queue)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing runs and nothing waits, retries and schedules aside."""
+        return not self._queue and not any(sandbox.invocation is not None for sandbox in self.sandboxes)
 
     def state(self) -> dict[str, object]:
         """Counts, and what is under way."""
@@ -186,8 +212,8 @@ class Service:
             timer.cancel()
         self._queue.clear()
         await asyncio.gather(*self._starting, return_exceptions=True)
-        for sandbox in list(self.sandboxes):
-            sandbox.kill()
+        if self._template is not None:
+            self._template.close()
         for sandbox in list(self.sandboxes):
             sandbox.close()
         self.sandboxes.clear()

@@ -7,6 +7,7 @@ invocation of itself. An invocation of the watchdog starts whoever should run an
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections import OrderedDict
@@ -33,6 +34,8 @@ SHARE = 6
 """A warm process keeps tiles in the so manieth part of its memory."""
 UNLIMITED = 1 << 31
 """Bytes assumed where nobody says how many there are."""
+SPARE = 5.0
+"""Seconds before its end at which a watchdog invokes its successor."""
 OVER, WATCHED, DONE = "over", "watched", "done"
 
 
@@ -56,7 +59,7 @@ class Worker:
         """One invocation."""
         message = Message.from_event(event)
         if not message.id:
-            return self._watch(message)
+            return self._watch(message, context)
         deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
         try:
             job = self._open(message.name)
@@ -81,7 +84,9 @@ class Worker:
 
     def _plan(self, name: JobName) -> Plan:
         if name.fingerprint != fingerprint():
-            raise InfrastructureError(f"the client has {name.fingerprint}, the function {fingerprint()}; deploy it again")
+            raise InfrastructureError(
+                f"the client has {name.fingerprint}, the function {fingerprint()}; deploy it again"
+            )
         plan = self._plans.get(name.program)
         if plan is None:
             key = program_key(name.job)
@@ -100,9 +105,19 @@ class Worker:
             coordination.commit(message.id, token, Commit(lease.seq, failure=story))
         return OVER
 
-    def _watch(self, message: Message) -> str:
-        view = self._process.cloud.coordination(message.name.job).read()
-        if view.state is not State.RUNNING:
-            return OVER
-        self._process.invoker.invoke([replace(message, id=id).to_json() for id in view.startable])
-        return WATCHED
+    def _watch(self, message: Message, context: Context) -> str:
+        """Start whoever should run and does not: once, or again and again, and then by a successor."""
+        coordination, invoker = self._process.cloud.coordination(message.name.job), self._process.invoker
+        pause = threading.Event()
+        while (view := coordination.read()).state is State.RUNNING:
+            free = invoker.free()
+            # Where events wait for a sandbox, those not started are among them; ours will be free next.
+            waiting = view.startable if free is None else view.startable[: max(0, free + 1)]
+            invoker.invoke([replace(message, id=id, every=0.0).to_json() for id in waiting])
+            if not message.every:
+                return WATCHED
+            if context.get_remaining_time_in_millis() < 1000 * (message.every + SPARE):
+                invoker.invoke([message.to_json()])
+                return WATCHED
+            pause.wait(message.every)
+        return OVER

@@ -98,7 +98,8 @@ def encode(block: Array, *, compress: bool = True, worthwhile: float = WORTHWHIL
     triangle = Triangle.NONE if zero else _triangle(flat)
     if triangle:
         memory = _pack(flat, triangle)
-    codec, payload = (Codec.ZEROS, []) if zero else _payload(memory, flat.itemsize, worthwhile if compress else math.inf)
+    needed = worthwhile if compress else math.inf
+    codec, payload = (Codec.ZEROS, []) if zero else _payload(memory, flat.itemsize, needed)
     head = bytearray(_payload_at(block.ndim, len(dtype)))
     length = sum(map(len, payload))
     HEADER.pack_into(head, 0, MAGIC, VERSION, codec, fortran, block.ndim, len(dtype), triangle, 0, length)

@@ -36,14 +36,19 @@ PARTS = 4
 
 
 class RedisObjects:
-    """Values in the Redis at `url`; they expire after `ttl` seconds (0: never), should their job never be swept."""
+    """Values in a Redis, given by its URL or as a deployment whose connections several stores share.
+
+    They expire after `ttl` seconds (0: never), should their job never be swept.
+    """
 
     def __init__(
-        self, url: str, tally: Tally | None = None, *, ttl: int = SECONDS, retry: Retry | None = None
+        self, server: str | Deployment, tally: Tally | None = None, *, ttl: int = SECONDS, retry: Retry | None = None
     ) -> None:
         self.tally = Tally() if tally is None else tally
         self._ttl: list[Argument] = ["EX", ttl] if ttl else []
-        self._server = Deployment(url, retry, lambda: self.tally.add(retries=1))
+        if isinstance(server, str):
+            server = Deployment(server, retry, lambda: self.tally.add(retries=1))
+        self._server = server
 
     def close(self) -> None:
         """End all connections."""

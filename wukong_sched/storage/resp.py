@@ -87,17 +87,29 @@ class Address:
 
     def connect(self) -> socket.socket:
         """A connected socket, encrypted if need be; raises OSError."""
-        if self.path:
-            plain = socket.socket(socket.AF_UNIX)
-            plain.settimeout(self.timeout)
-            plain.connect(self.path)
-            return plain
-        plain = socket.create_connection((self.host, self.port), timeout=self.timeout)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain = self._plain()
         if not self.tls:
             return plain
-        context = ssl.create_default_context(cafile=self.ca or None)
-        return context.wrap_socket(plain, server_hostname=self.host)
+        try:
+            context = ssl.create_default_context(cafile=self.ca or None)
+            return context.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
+
+    def _plain(self) -> socket.socket:
+        if not self.path:
+            plain = socket.create_connection((self.host, self.port), timeout=self.timeout)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return plain
+        plain = socket.socket(socket.AF_UNIX)
+        try:
+            plain.settimeout(self.timeout)
+            plain.connect(self.path)
+        except BaseException:
+            plain.close()
+            raise
+        return plain
 
 
 SCHEMES = ("unix", "redis", "rediss")
@@ -138,6 +150,10 @@ class Connection:
     def close(self) -> None:
         """End the connection."""
         self._socket.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_socket"):  # it has been connected
+            self.close()
 
     def send(self, commands: Sequence[Command]) -> None:
         """Write all commands."""

@@ -36,7 +36,7 @@ def sign(value: Any, key: bytes, name: object = "?") -> list[Buffer]:
 
 def verify(data: Buffer, key: bytes, name: object = "?") -> Any:
     """The object that was signed under this name; raises SignatureError unless the signature is this key's."""
-    import cloudpickle  # type: ignore[import-untyped]
+    import cloudpickle
 
     view = memoryview(data)
     if view[: len(MAGIC)] != MAGIC or len(view) < HEAD:

@@ -35,8 +35,8 @@ class Link:
     def usd(self, nbytes: int, usd_per_second: float) -> float:
         """Price of one value, the executors' time included.
 
-        >>> Link(0.01, 1e8, 5e-6, 0.0).usd(10**6, 1e-4)
-        9e-06
+        >>> Link(0.5, 1e8, 5e-6, 0.0).usd(10**8, 1.0)
+        3.000005
         """
         seconds = 2 * (self.latency + nbytes / self.bandwidth)
         return seconds * usd_per_second + self.usd_per_value + nbytes * self.usd_per_byte

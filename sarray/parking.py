@@ -1,0 +1,48 @@
+"""Arrays in this process's memory, put into files before functions run, which map them instead of getting a copy each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sarray.lowering.source import Held, Reader
+from wukong_sched.functions.mapped import MappedArray, MappedBlocks, write
+from wukong_sched.program import Program
+from wukong_sched.recurrence import Recurrences
+
+SMALL = 1 << 16
+"""Bytes up to which an array travels with the program."""
+
+
+def parked(program: Program, directory: Path) -> Program:
+    """The program, with arrays that are in memory read from files below the directory."""
+    if not isinstance(program, Recurrences):
+        return program
+    seen: dict[int, Any] = {}
+    sources = {name: _parked(reader, directory, seen) for name, reader in program.sources.items()}
+    return Recurrences(program.rules, program.arrays, sources, program._given)
+
+
+def _parked(reader: Any, directory: Path, seen: dict[int, Any]) -> Any:
+    if not isinstance(reader, Reader):
+        return reader
+    value = reader.held.value
+    if id(value) not in seen:
+        seen[id(value)] = _moved(value, lambda array: write(array, directory))
+    return replace(reader, held=Held(reader.held.token, seen[id(value)], reader.held.lock))
+
+
+def _moved(value: Any, move: Callable[[Any], MappedArray]) -> Any:
+    if isinstance(value, Mapping):
+        if not all(map(_is_large, value.values())):
+            return value
+        return MappedBlocks({index: move(block) for index, block in value.items()})
+    return move(value) if _is_large(value) else value
+
+
+def _is_large(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.nbytes > SMALL and not value.dtype.hasobject

@@ -1,0 +1,78 @@
+"""Programs for functions to run, and the functions they consist of."""
+
+from __future__ import annotations
+
+import operator
+import os
+import signal
+import time
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wukong_sched.explicit import Explicit
+
+
+def tree(leaves: int, leaf: Any = int) -> Explicit:
+    """The sum of 0 .. leaves - 1, in pairs."""
+    mapping: dict[Hashable, Any] = {("leaf", number): (leaf, number) for number in range(leaves)}
+    level = list(mapping)
+    while len(level) > 1:
+        pairs = [tuple(level[at : at + 2]) for at in range(0, len(level), 2)]
+        level = [pair[0] if len(pair) == 1 else ("sum", *pair) for pair in pairs]
+        mapping.update((key, (operator.add, *key[1:])) for key in level if key[0] == "sum" and key not in mapping)
+    return Explicit.from_mapping(mapping, level)
+
+
+def chain(length: int) -> Explicit:
+    """Add one so many times."""
+    mapping: dict[Hashable, Any] = {("link", 0): (int, 0)}
+    mapping.update((("link", number), (operator.add, ("link", number - 1), 1)) for number in range(1, length))
+    return Explicit.from_mapping(mapping, [("link", length - 1)])
+
+
+def crowd(count: int) -> Explicit:
+    """So many slow tasks that have nothing to do with each other."""
+    keys = [("slow", number) for number in range(count)]
+    return Explicit.from_mapping({key: (slow, key[1]) for key in keys}, keys)
+
+
+def slow(number: int) -> int:
+    """A leaf that takes a while."""
+    time.sleep(0.02)
+    return number
+
+
+def slower(number: int) -> int:
+    """A leaf that takes longer than a lease."""
+    time.sleep(4.0)
+    return number
+
+
+def array(number: int) -> np.ndarray[Any, Any]:
+    """A leaf of 80 KB."""
+    return np.full(10_000, float(number))
+
+
+def fail(number: int) -> int:
+    """A leaf that raises for one number."""
+    if number == 3:
+        raise ZeroDivisionError("three")
+    return number
+
+
+class once:
+    """A leaf that ends its process the first time that it runs for certain numbers."""
+
+    def __init__(self, directory: str, *numbers: int) -> None:
+        self.directory, self.numbers = directory, numbers
+
+    def __call__(self, number: int) -> int:
+        path = Path(self.directory) / str(number)
+        if number in self.numbers and not path.exists():
+            path.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(10)
+        return number

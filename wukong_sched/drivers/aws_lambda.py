@@ -1,0 +1,161 @@
+"""AWS Lambda: executors are asynchronous invocations of one function, through boto3.
+
+Nothing of ours runs anywhere but in that function. Since nobody can say how many invocations could start at once, an
+executor is told how many it may count on, and divides that among those that it invokes: a launch tree. A watchdog is
+an invocation too: it looks at the job now and then, and before its time is up invokes its successor; the client helps
+as long as it is there. The function finds the stores and the key in its environment (`places.Addresses.environment`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from wukong_sched.coordination.protocol import State
+from wukong_sched.drivers.pump import inside_task
+from wukong_sched.errors import InfrastructureError, NestedComputeError
+from wukong_sched.functions.events import Message
+from wukong_sched.functions.places import Addresses, Places
+from wukong_sched.functions.plan import Plan
+from wukong_sched.functions.submitted import Submitted, submit
+from wukong_sched.functions.usage import Usage
+from wukong_sched.policy import CostModel, Policy
+from wukong_sched.program import Program
+from wukong_sched.report import Report
+from wukong_sched.storage.protocol import Storage
+
+POLICY = CostModel(
+    bandwidth=75e6, latency=0.006, invoke_seconds=0.05, quantum=0.1, hold_seconds=0.5, margin=10.0, waits=True
+)
+"""Of Lambda functions that share a Redis in their own network; margin in seconds of an invocation's 900."""
+ROOM = 262_144
+"""Bytes of an asynchronous event that every region takes."""
+THREADS = 16
+"""Requests at once."""
+THROTTLED = {"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException"}
+WATCH = 5.0
+"""Seconds between two looks of a watchdog."""
+
+
+class LambdaInvoker:
+    """Sends events to a Lambda function; the client is made at first use, for `endpoint` if that is given.
+
+    boto3 retries throttled requests adaptively: it measures how many the service takes a second, and sends no more.
+    """
+
+    def __init__(self, function: str, client: Any = None, *, endpoint: str | None = None, room: int = ROOM) -> None:
+        self.function, self.room = function, room
+        self._client, self._endpoint = client, endpoint
+        self._pool = ThreadPoolExecutor(THREADS, "invoke")
+
+    def __repr__(self) -> str:
+        return f"LambdaInvoker({self.function!r})"
+
+    def invoke(self, events: Sequence[bytes]) -> None:
+        """Send all, many at once; what is throttled in spite of all retries is lost, and the watchdog's matter."""
+        client = self._connect()
+        if len(events) == 1:
+            self._send(client, events[0])
+        else:
+            list(self._pool.map(lambda event: self._send(client, event), events))
+
+    def _send(self, client: Any, event: bytes) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = client.invoke(FunctionName=self.function, InvocationType="Event", Payload=event)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in THROTTLED:
+                return
+            raise InfrastructureError(f"function {self.function} cannot be invoked: {error}") from error
+        except BotoCoreError as error:
+            raise InfrastructureError(f"Lambda cannot be reached: {error}") from error
+        if answer["StatusCode"] != HTTPStatus.ACCEPTED:
+            raise InfrastructureError(f"function {self.function} answered an event with {answer['StatusCode']}")
+
+    def free(self) -> int | None:
+        """Nobody can say."""
+        return None
+
+    def _connect(self) -> Any:
+        if self._client is None:
+            import boto3
+            from botocore.config import Config
+
+            config = Config(
+                max_pool_connections=THREADS, retries={"mode": "adaptive", "max_attempts": 10}, read_timeout=60
+            )
+            self._client = boto3.client("lambda", endpoint_url=self._endpoint, config=config)
+        return self._client
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaFunctions:
+    """A deployed function and its stores."""
+
+    addresses: Addresses
+    key: bytes = field(repr=False)
+    """The one in the function's environment."""
+    invoker: LambdaInvoker
+    concurrency: int = 1000
+    """Invocations at once that the account, or the function, allows."""
+    classes: tuple[type, ...] = ()
+    watch: float = WATCH
+    """Seconds between two looks of a watchdog."""
+
+    def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
+        """Begin a job, and a watchdog that looks after it."""
+        places = Places(self.addresses, self.invoker, self.classes)
+        submitted = submit(places, self.key, plan, keeps=keeps, share=self.concurrency, job=job)
+        self.invoker.invoke([Message(submitted.name, "", 1, every=self.watch).to_json()])
+        return submitted
+
+    def help(self, job: Submitted) -> Callable[[], str]:
+        """What, asked now and then, starts executors that should run and do not."""
+        last = time.monotonic()
+
+        def look() -> str:
+            nonlocal last
+            if time.monotonic() - last > self.watch:
+                last = time.monotonic()
+                view = job.coordination.read()
+                waiting = view.startable if view.state is State.RUNNING else ()
+                self.invoker.invoke([Message(job.name, id).to_json() for id in waiting])
+            return ""
+
+        return look
+
+
+def run(
+    program: Program,
+    storage: Storage,
+    functions: LambdaFunctions,
+    *,
+    policy: Policy = POLICY,
+    submitted: Callable[[Submitted], None] = lambda job: None,
+) -> tuple[Report, Usage]:
+    """Put the wanted tiles of the program into the storage, by Lambda functions; raises as `drivers.functions.run`."""
+    if inside_task():
+        raise NestedComputeError(
+            "compute() was called inside a task; build one expression and compute it outside, or hand in NumPy arrays"
+        )
+    began = time.perf_counter()
+    if not program.wanted_count:
+        return Report(0, 0, 0.0), Usage()
+    job = functions.submit(Plan(program, policy, functions.addresses.lease / 3))
+    try:
+        submitted(job)
+        job.wait(functions.help(job))
+        for blocks in job.blocks():
+            storage.put(blocks)
+        usage = job.usage()
+    except BaseException:
+        job.cancel()
+        raise
+    finally:
+        job.sweep()
+    return Report(usage.tasks, usage.executors, time.perf_counter() - began), usage

