@@ -59,7 +59,6 @@ _SCALARS: dict[str, tuple[Any, Any]] = {
     "z": (ctypes.c_double * 2, ctypes.c_double),
 }
 _INT_MAX = 2**31 - 1
-_THREAD_SETTERS = ("scipy_openblas_set_num_threads", "openblas_set_num_threads", "MKL_Set_Num_Threads")
 
 
 def is_lapack(dtype: np.dtype[Any]) -> bool:
@@ -144,18 +143,3 @@ def _checked(full: str, info: int) -> int:
     if info < 0:
         raise RuntimeError(f"{full} refused its argument number {-info}: a bug in kernels, please report it")
     return info
-
-
-def limit_blas_threads(count: int) -> bool:
-    """Let the BLAS behind these routines use ``count`` threads from now on; False when it offers no such switch.
-
-    Tasks run side by side, so that a BLAS which starts threads of its own only makes them wait for each other.
-
-    >>> limit_blas_threads(1) in (True, False)
-    True
-    """
-    library = ctypes.CDLL(scipy.linalg.cython_blas.__file__)
-    setters = [getattr(library, name) for name in _THREAD_SETTERS if hasattr(library, name)]
-    for setter in setters[:1]:
-        setter(ctypes.c_int(count))
-    return bool(setters)

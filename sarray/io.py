@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +96,7 @@ def to_npy(x: Any, path: PathLike, **options: Any) -> None:
     (2, 3)
     """
     array, final = as_array(x), Path(path)
-    part = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
+    part = final.with_name(f".{final.name}.{os.urandom(4).hex()}.part")
     try:
         session.store([array], [NpyFile.create(part, array.shape, array.dtype)], **options)
         os.replace(part, final)

@@ -50,7 +50,7 @@ FUNCTIONS = {
 ABOUT: Mapping[str, Callable[..., Any]] = {
     "numpy.shape": lambda x: x.shape, "numpy.ndim": lambda x: x.ndim, "numpy.size": lambda x: x.size,
     "numpy.iscomplexobj": lambda x: x.dtype.kind == "c", "numpy.isrealobj": lambda x: x.dtype.kind != "c",
-    "numpy.result_type": lambda *x: np.result_type(*(getattr(each, "dtype", each) for each in x)),
+    "numpy.result_type": lambda *x: np.result_type(*(x.dtype if hasattr(x, "expression") else x for x in x)),
 }  # fmt: skip
 """NumPy's functions that need no values."""
 

@@ -1,11 +1,12 @@
-"""Arrays in this process's memory, put into files before functions run, which map them instead of getting a copy each."""
+"""Arrays in this process's memory, put into files before functions run: those map them, and get no copies."""
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,6 +42,9 @@ def _moved(value: Any, move: Callable[[Any], MappedArray]) -> Any:
         if not all(map(_is_large, value.values())):
             return value
         return MappedBlocks({index: move(block) for index, block in value.items()})
+    if isinstance(value, np.memmap) and value.filename is not None and isinstance(value.base, mmap.mmap):
+        order: Literal["C", "F"] = "C" if value.flags.c_contiguous else "F"
+        return MappedArray(Path(value.filename), value.dtype, value.shape, order, value.offset)
     return move(value) if _is_large(value) else value
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sarray.lower import Lowered
@@ -36,6 +37,18 @@ class Work:
     """Bytes that all tasks write, wherever to."""
     peak_bytes: int
     """Bytes of the blocks that one task needs at once."""
+    chunk: tuple[int, ...] = ()
+    """Shape of the largest chunk that a task reads or writes."""
+    chunk_of: str = ""
+    """The operation whose chunk that is."""
+
+    def smaller(self, ratio: float) -> str:
+        """The call that gives chunks of at most this part of the size, by cutting the longest axis."""
+        if not self.chunk:
+            return "use smaller chunks, as in x.rechunk('16MiB')"
+        axis = max(range(len(self.chunk)), key=self.chunk.__getitem__)
+        size = max(1, int(self.chunk[axis] * ratio))
+        return f"write x.rechunk({{{axis}: {size}}}) of the {self.chunk_of} array, whose chunks are {self.chunk}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +68,6 @@ class Plan:
     """Bytes of the blocks that the largest task needs at once."""
     work: tuple[Work, ...]
     """By rule, in the order of the program."""
-    advice: tuple[str, ...] = ()
-    """For each entry of `work`: chunks with which its tasks would be smaller."""
 
     def __repr__(self) -> str:
         head = (
@@ -68,12 +79,13 @@ class Plan:
 
     def check(self, memory: int, workers: int) -> None:
         """Raise MemoryLimitError if `workers` tasks at once cannot fit `memory`, naming operation and sizes."""
-        for work, advice in zip(self.work, self.advice, strict=True):
-            if work.peak_bytes * workers > memory:
+        for work in self.work:
+            needed = work.peak_bytes * workers
+            if needed > memory:
                 raise MemoryLimitError(
-                    f"{work.operation}: a task needs {format_bytes(work.peak_bytes)} for its blocks, and {workers} "
-                    f"workers share a memory limit of {format_bytes(memory)}; {advice}, set memory_limit to at least "
-                    f"{format_bytes(work.peak_bytes * workers)}, or workers to fewer"
+                    f"{work.operation}: a task needs {format_bytes(work.peak_bytes)} for its blocks, {workers} at a "
+                    f"time need {format_bytes(needed)}, and the memory limit is {format_bytes(memory)}; "
+                    f"{work.smaller(memory / needed)}, or set memory_limit to what is needed, or fewer workers"
                 )
 
 
@@ -81,7 +93,7 @@ def plan_of(lowered: Lowered) -> Plan:
     """The plan of a program."""
     program = lowered.program
     rules = [rule for rule in program.rules if not rule.cheap]
-    work = tuple(_work(rule, program) for rule in rules)
+    work = tuple(_work(rule, lowered) for rule in rules)
     return Plan(
         tasks=len(program),
         depth=_depth(program),
@@ -90,7 +102,6 @@ def plan_of(lowered: Lowered) -> Plan:
         bytes_written=sum(each.nbytes for each in lowered.wanted.values()),
         peak_bytes=max((each.peak_bytes for each in work), default=0),
         work=work,
-        advice=tuple(_advice(rule, lowered) for rule in rules),
     )
 
 
@@ -111,13 +122,11 @@ def _table(work: Iterable[Work]) -> list[str]:
     return ["  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
 
 
-def _work(rule: Rule, program: Recurrences) -> Work:
-    count = _domain(rule).count()
-    cost = rule.cost
-    totals = (
-        (cost.flops * count, cost.bytes_in * count, cost.bytes_out * count) if cost is not None else (0.0, 0.0, 0.0)
-    )
-    return Work(rule.operation or rule.name, rule.name, count, *totals, peak_bytes=peak_bytes(rule, program))
+def _work(rule: Rule, lowered: Lowered) -> Work:
+    count, cost = _domain(rule).count(), rule.cost
+    totals = (cost.flops * count, cost.bytes_in * count, cost.bytes_out * count) if cost else (0.0, 0.0, 0.0)
+    chunk, of = _largest_chunk(rule, lowered)
+    return Work(rule.operation or rule.name, rule.name, count, *totals, peak_bytes(rule, lowered.program), chunk, of)
 
 
 def _domain(rule: Rule, fold: str = "") -> Domain:
@@ -194,27 +203,13 @@ def _walked(program: Program, task: Task) -> int:
     return steps
 
 
-def _advice(rule: Rule, lowered: Lowered) -> str:
-    """The chunks to write instead: half of the largest of what the rule reads or writes, along its longest axis."""
-    related = _related(rule, lowered)
-    if related is None:
-        return "use smaller chunks, as in x.rechunk('16MiB')"
-    shape, name = related
-    axis = max(range(len(shape)), key=shape.__getitem__)
-    return f"use smaller chunks, as in x.rechunk({{{axis}: {max(1, shape[axis] // 2)}}}) where {name} has {shape[axis]}"
-
-
-def _related(rule: Rule, lowered: Lowered) -> tuple[tuple[int, ...], str] | None:
-    """The largest block that the rule touches, with the operation that it is of."""
+def _largest_chunk(rule: Rule, lowered: Lowered) -> tuple[tuple[int, ...], str]:
+    """The largest chunk of the expressions whose tiles the rule touches, with the operation that it is of."""
     names: set[str] = set()
     for value in rule.names.values():
-        names.update((value,) if isinstance(value, str) else value)
-    found = [each for each in lowered.order if each.ndim and any(name.startswith(each.name) for name in names)]
+        names.update(name.partition("/")[0] for name in ((value,) if isinstance(value, str) else value))
+    found = [(largest_block(each.chunks), each) for each in lowered.order if each.ndim and each.name in names]
     if not found:
-        return None
-    largest = max(found, key=lambda each: lowered.program.arrays[_array(each.name, lowered.program.arrays)].nbytes)
-    return largest_block(largest.chunks), f"the {largest.op} array"
-
-
-def _array(name: str, arrays: Mapping[str, object]) -> str:
-    return name if name in arrays else next(each for each in arrays if each.startswith(name))
+        return (), ""
+    shape, largest = max(found, key=lambda pair: math.prod(pair[0]) * pair[1].dtype.itemsize)
+    return shape, largest.op

@@ -45,7 +45,7 @@ def _tqdm(total: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tqdm warns where notebook widgets are missing, and shows text instead
         from tqdm.auto import tqdm
-    return tqdm(total=total, unit="task", desc="sarray", leave=False)
+    return tqdm(total=total, unit="task", desc="sarray", leave=False, mininterval=0)
 
 
 def is_watched() -> bool:

@@ -7,7 +7,7 @@ draw of its own from a Philox stream (see `kernels.random`). They are not the va
 from __future__ import annotations
 
 import operator
-import secrets
+import os
 from itertools import count
 from typing import Any
 
@@ -38,7 +38,7 @@ class Generator:
     """Makes random arrays; each call takes the next of its streams."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self.seed = secrets.randbits(63) if seed is None else operator.index(seed)
+        self.seed = int.from_bytes(os.urandom(8)) >> 1 if seed is None else operator.index(seed)
         if self.seed < 0:
             raise ValueError(f"a seed is not negative, got {seed}; write default_rng({-self.seed})")
         self._streams = count()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
@@ -19,8 +20,6 @@ from sarray.lowering.source import Held, source
 from sarray.plan import Plan, plan_of
 from sarray.progress import bar
 from sarray.session_blas import single_threaded
-from wukong_sched.drivers import serial, threads
-from wukong_sched.drivers.pump import inside_task
 from wukong_sched.errors import NestedComputeError, Story, TaskError
 from wukong_sched.program import range_tasks
 from wukong_sched.recurrence import Recurrences
@@ -47,6 +46,8 @@ class Job:
 
 
 def _run_serial(job: Job) -> None:
+    from wukong_sched.drivers import serial
+
     serial.run(job.lowered.program, Delivery(MemoryStorage(), job.places))
 
 
@@ -58,6 +59,8 @@ def _run_threads(job: Job) -> None:
     if job.trace is None and _is_small(job.lowered.program):
         _run_here(job)
         return
+    from wukong_sched.drivers import threads
+
     with contextlib.ExitStack() as stack:
         memory: Callable[[], Any] = dict
         if job.settings.memory_limit is not None:
@@ -179,12 +182,19 @@ def store(
     if len(arrays) != len(targets):
         raise ValueError(f"store: {len(arrays)} arrays need as many targets, got {len(targets)}")
     places: dict[str, Place] = {}
+    locks: dict[int, Any] = {}
     for array, target in zip(arrays, targets, strict=True):
         _check_target(array.expression, target)
         earlier = places.get(array.expression.name)
-        place = Target(array.expression, target)
+        lock = None if _is_memory(target) else locks.setdefault(id(target), threading.Lock())
+        place = Target(array.expression, target, lock)
         places[array.expression.name] = place if earlier is None else Both(earlier, place)
     _run([each.expression for each in arrays], places, _asked(executor, workers, memory_limit), progress, trace)
+
+
+def _is_memory(target: Any) -> bool:
+    """Whether threads may write different parts at once; in a chunked store two parts may share a chunk."""
+    return isinstance(target, np.ndarray) or getattr(target, "random_access", False)
 
 
 def _check_target(expression: Expression, target: Any) -> None:
@@ -238,6 +248,8 @@ def _asked(executor: str | None, workers: int | None, memory_limit: int | str | 
 def _run(
     expressions: Sequence[Expression], places: Mapping[str, Place], asked: Settings, progress: bool | None, trace: Any
 ) -> None:
+    from wukong_sched.drivers.pump import inside_task  # drivers load when something is computed, not with the package
+
     if inside_task():
         raise NestedComputeError(
             "compute() was called inside a task; build one expression and compute it outside, or hand in NumPy arrays"

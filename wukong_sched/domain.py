@@ -131,8 +131,8 @@ class Domain:
         """The points at which all of these are >= 0; None if one can never be."""
         levels = list(self.levels)
         for bound in constraints:
-            if not bound.terms and not bound.lookups:
-                if bound.constant < 0:
+            if not any(bound.uses(position) for position in range(len(levels))):
+                if bound.at(()) < 0:
                     return None
                 continue
             place, level = _bounding(bound, levels)

@@ -180,6 +180,7 @@ class Solution:
                 tile = self._fresh("w")
                 self.write(f"for u_{tile} in {_window('window_inverse', loop, f'u_{loop.variable}')}:")
                 self.windows.remove(loop)
+                self.enumerated.add(free[0])
                 self._equal(loop.tile - Affine.name(tile))
                 return True
         return False

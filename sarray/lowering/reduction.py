@@ -124,12 +124,13 @@ def _tree(expression: Expression, builder: Builder, group: Group, finish: Finish
     name, axes, keepdims, asked, arity = expression.params
     accumulate, _ = dtypes(name, expression.inputs[0].dtype, asked)
     arity = arity or builder.limits.split_every
-    each = max(2, round(arity ** (1 / max(1, len(axes)))))
+    cut = sum(len(group.chunks[axis]) > 1 for axis in axes)
+    each = max(2, round(arity ** (1 / max(1, cut))))
     size = math.prod(extent for axis, extent in enumerate(largest_block(group.chunks)) if axis not in axes)
     kept = [("0" if axis in axes else f"i{axis}") for axis in range(len(group.chunks)) if keepdims or axis not in axes]
     return Tree(
         expression.name, name, tuple(len(grid) for grid in group.chunks), axes, each, Combine(finish.function),
-        finish, reference("Y", *kept), combine_cost(each ** len(axes), size, accumulate),
+        finish, reference("Y", *kept), combine_cost(each**cut, size, accumulate),
     )  # fmt: skip
 
 

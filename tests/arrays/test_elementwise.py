@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -72,6 +72,7 @@ def test_functions_of_one_array_are_numpys(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("name", BINARY)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_functions_of_two_arrays_are_numpys(name: str, data: st.DataObject) -> None:
     left, x = data.draw(chunked(2, NUMBERS, most=6))
@@ -83,7 +84,10 @@ def test_functions_of_two_arrays_are_numpys(name: str, data: st.DataObject) -> N
 
 
 @pytest.mark.parametrize("call", OPERATORS, ids=lambda call: call.__name__)
-@given(pair=chunked((0, 2), NUMBERS, most=6), scalar=st.sampled_from([True, 2, -3, 1.5, 2j, np.float32(0.1), np.int8(5)]))
+@settings(max_examples=25)
+@given(
+    pair=chunked((0, 2), NUMBERS, most=6), scalar=st.sampled_from([True, 2, -3, 1.5, 2j, np.float32(0.1), np.int8(5)])
+)
 def test_scalars_are_weak_as_in_numpy(call: Any, pair: tuple[NDArray[Any], sa.Array], scalar: Any) -> None:
     values, x = pair
     compare([x, scalar], call, tried(call, values, scalar))
@@ -129,7 +133,10 @@ def test_clip_round_astype_and_parts() -> None:
 def test_a_divmod_and_inplace_operators() -> None:
     x = y = sa.asarray([7, 8, 9], chunks=2)
     y += 1
-    same(sa.compute(*divmod(x, 4), *divmod(60, x), y), np.array([*divmod(np.arange(7, 10), 4), *divmod(60, np.arange(7, 10)), [8, 9, 10]]))
+    same(
+        sa.compute(*divmod(x, 4), *divmod(60, x), y),
+        np.array([*divmod(np.arange(7, 10), 4), *divmod(60, np.arange(7, 10)), [8, 9, 10]]),
+    )
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,9 @@ def test_sizes_in_bytes_are_targets(chunks: Any, shape: tuple[int, ...], dtype: 
         ({2: 1}, (3, 3), ValueError, "axis 2"),
     ],
 )
-def test_wrong_chunks_say_what_to_write(chunks: Any, shape: tuple[int, ...], error: type[Exception], words: str) -> None:
+def test_wrong_chunks_say_what_to_write(
+    chunks: Any, shape: tuple[int, ...], error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=words):
         sizes(chunks, shape)
 

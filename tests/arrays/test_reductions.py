@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import operator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,10 +17,13 @@ NAMES = ["sum", "prod", "min", "max", "mean", "any", "all"]
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=50)
 @given(pair=chunked((0, 3), NUMBERS, most=7, least=1, finite=True), data=st.data())
 def test_reductions_are_numpys(name: str, pair: tuple[NDArray[Any], sa.Array], data: st.DataObject) -> None:
     values, x = pair
-    axes = data.draw(st.none() | st.sets(st.integers(-values.ndim, values.ndim - 1)).map(tuple) if values.ndim else st.none())
+    axes = data.draw(
+        st.none() | st.sets(st.integers(-values.ndim, values.ndim - 1)).map(tuple) if values.ndim else st.none()
+    )
     if axes is not None and len({axis % values.ndim for axis in axes}) < len(axes):
         axes = None
     keepdims, arity = data.draw(st.booleans()), data.draw(st.sampled_from([None, 2, 3, 100]))
@@ -81,7 +85,10 @@ def test_a_tree_has_the_depth_that_its_arity_gives(arity: int) -> None:
 
 def test_sums_have_the_same_bits_on_every_executor() -> None:
     x = sa.random.default_rng(3).normal(size=(300, 7), chunks=(10, 3))
-    sums = [x.sum(axis=0).compute(executor=executor, workers=n) for executor, n in (("serial", 1), ("threads", 1), ("threads", 3))]
+    sums = [
+        x.sum(axis=0).compute(executor=executor, workers=n)
+        for executor, n in (("serial", 1), ("threads", 1), ("threads", 3))
+    ]
     assert {each.tobytes() for each in sums} == {sums[0].tobytes()}
 
 
@@ -91,7 +98,7 @@ def test_tree_reduce_keeps_the_order(count: int, size: int, arity: int) -> None:
 
     def leftmost_digits(*blocks: NDArray[Any]) -> NDArray[Any]:
         assert len(blocks) <= arity
-        assert all((a < b).all() for a, b in zip(blocks, blocks[1:], strict=False))
+        assert all((a < b).all() for a, b in pairwise(blocks))
         return np.minimum.reduce(blocks)
 
     found = sa.tree_reduce(sa.from_array(values, (1, size)), leftmost_digits, arity, axis=1)

@@ -39,6 +39,22 @@ def crowd(count: int) -> Explicit:
     return Explicit.from_mapping({key: (slow, key[1]) for key in keys}, keys)
 
 
+def diamonds(count: int) -> Explicit:
+    """One task, so many slow ones that read what it made, and as many that read theirs."""
+    mapping: dict[Hashable, Any] = {"top": (int, 1)}
+    for number in range(count):
+        mapping["left", number] = (add_slowly, "top", number)
+        mapping["right", number] = (add_slowly, "top", number + 1)
+        mapping["bottom", number] = (operator.add, ("left", number), ("right", number))
+    return Explicit.from_mapping(mapping, [("bottom", number) for number in range(count)])
+
+
+def add_slowly(first: int, second: int) -> int:
+    """A sum that takes a while."""
+    time.sleep(0.02)
+    return first + second
+
+
 def slow(number: int) -> int:
     """A leaf that takes a while."""
     time.sleep(0.02)

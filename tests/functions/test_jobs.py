@@ -85,7 +85,9 @@ def test_arrays_come_back_as_they_are(functions: LocalFunctions) -> None:
 
 
 def test_an_exception_ends_the_job_with_its_story_and_cause(functions: LocalFunctions) -> None:
-    with pytest.raises(TaskError, match=r"fail: block \(3,\) of array 'value' failed: ZeroDivisionError: three") as info:
+    with pytest.raises(
+        TaskError, match=r"fail: block \(3,\) of array 'value' failed: ZeroDivisionError: three"
+    ) as info:
         wanted(programs.tree(8, programs.fail), functions)
     assert isinstance(info.value.__cause__, ZeroDivisionError)
     assert left(functions) == []
@@ -171,6 +173,38 @@ def test_secrets_are_shown_nowhere(functions: LocalFunctions) -> None:
 # ---- services of their own
 
 
+def test_a_valkey_that_comes_back_empty_costs_no_result() -> None:
+    with LocalFunctions(FunctionSettings(HANDLER, concurrency=2, provisioned=2)) as functions:
+        program, storage, jobs = programs.tree(100, programs.slow), MemoryStorage(), list[Submitted]()
+
+        def restart(job: Submitted) -> None:
+            jobs.append(job)
+            for seconds in (0.3, 0.9):
+                threading.Timer(seconds, functions.valkey.restart).start()
+
+        outcome = run(program, storage, functions, submitted=restart)
+        assert list(storage.get(list(storage.tiles())).values()) == [sum(range(100))]
+        assert 1 <= jobs[0].resumed <= 2
+        assert outcome.counts["dropped"] == 0
+        until(lambda: left(functions) == [])
+
+
+def test_kept_tiles_are_not_made_again() -> None:
+    with LocalFunctions(FunctionSettings(HANDLER, concurrency=2, provisioned=2)) as functions:
+        plan = Plan(programs.crowd(10), POLICY)
+        tasks = []
+        for _ in range(2):
+            job = functions.submit(plan, keeps=True)
+            job.wait()
+            until(functions.service.endpoint.is_quiet)
+            tasks.append(job.usage().tasks)
+            functions.finish(job, over=True)
+        assert tasks == [10, 0]
+        assert [len(found) for found in job.blocks()] == [10]
+        job.storage.delete(list(plan.program.wanted()))
+        assert left(functions) == []
+
+
 def test_killed_sandboxes_are_made_up_for(tmp_path: Path) -> None:
     with LocalFunctions(FunctionSettings(HANDLER, concurrency=2, provisioned=2)) as functions:
         program = programs.tree(40, programs.once(str(tmp_path), 0, 11, 29))
@@ -224,5 +258,5 @@ def test_a_throttled_burst_is_got_over() -> None:
 
 def test_functions_that_cannot_start_are_told() -> None:
     function = FunctionSettings("tests.functions.nothing.handler", retry_seconds=0.05)
-    with LocalFunctions(function) as functions, pytest.raises(InfrastructureError, match="do not start.*nothing"):
+    with LocalFunctions(function) as functions, pytest.raises(InfrastructureError, match=r"do not start.*nothing"):
         run(programs.tree(2), MemoryStorage(), functions)

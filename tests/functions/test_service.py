@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,9 @@ def test_a_process_that_dies_fails_its_invocation(
     assert call(service, do="sleep", seconds=0)
 
 
-def test_an_exception_is_an_error_that_leaves_the_sandbox_warm(start: Callable[..., LocalService], tmp_path: Path) -> None:
+def test_an_exception_is_an_error_that_leaves_the_sandbox_warm(
+    start: Callable[..., LocalService], tmp_path: Path
+) -> None:
     service = start(concurrency=1)
     error = failure(service, do="note", file=str(tmp_path / "notes"), failures=1)
     assert (error["errorType"], error["errorMessage"]) == ("ValueError", "not yet")
@@ -206,7 +209,7 @@ def test_events_that_fail_are_retried_twice_as_the_same_request(
     assert len(lines) == min(3, failures + 1)
     assert len({request for request, _, _ in lines}) == 1
     times = [float(at) for _, _, at in lines]
-    assert all(later - earlier > 0.04 * 2**n for n, (earlier, later) in enumerate(zip(times, times[1:], strict=False)))
+    assert all(later - earlier > 0.04 * 2**n for n, (earlier, later) in enumerate(pairwise(times)))
     assert (state["retried"], state["dropped"]) == (min(2, failures), int(failures > 2))
 
 

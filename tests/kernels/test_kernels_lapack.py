@@ -9,11 +9,12 @@ import threading
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from threadpoolctl import threadpool_limits
 
 import kernels
 from kernels.cost import Cost, dense_cost
 from kernels.gemm import gemm
-from kernels.lapack import LETTERS, ROUTINES, is_lapack, lapack_dtype, limit_blas_threads, routine
+from kernels.lapack import LETTERS, ROUTINES, is_lapack, lapack_dtype, routine
 
 COMMON = ["gemm", "trsm", "potrf", "geqrt", "tpqrt", "tpmqrt", "gesdd"]
 OWN = {"f": ["syrk", "syevd"], "d": ["syrk", "syevd"], "F": ["herk", "heevd"], "D": ["herk", "heevd"]}
@@ -67,8 +68,8 @@ def test_other_types_are_refused(dtype: str) -> None:
         lapack_dtype(np.dtype(dtype))
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def test_kernels_may_run_side_by_side() -> None:
-    limit_blas_threads(1)
     rng = np.random.default_rng(0)
     pairs = [(rng.standard_normal((150, 150)), rng.standard_normal((150, 150))) for _ in range(4)]
     results: dict[int, bool] = {}

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from kernels.cholesky import potrf
 from kernels.eigen import eigh
 from kernels.elementwise import Chain, Step
 from kernels.gemm import gemm, herk
-from kernels.lapack import limit_blas_threads
 from kernels.norm import sum_of_squares
 from kernels.qr import form_q, gemqrt, geqrt, tpmqrt, tpqrt
 from kernels.random import integers_block, normal_block, uniform_block
@@ -38,10 +38,10 @@ TRIES = 8
 def one_blas_thread_and_quick_switches() -> Iterator[None]:
     """Python code gives the lock up after 0.1 ms, so that what is measured is time spent outside Python with the lock
     held."""
-    limit_blas_threads(1)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-4)
-    yield
+    with threadpool_limits(1, user_api="blas"):
+        yield
     sys.setswitchinterval(before)
 
 

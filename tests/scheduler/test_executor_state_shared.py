@@ -63,15 +63,20 @@ def test_a_range_is_split_behind_what_has_run(script: Make) -> None:
     assert s.stored() == [Commit(1, arrivals=edges, cuts=((kept, ()),))]
 
 
-def test_two_ranges_are_both_split(script: Make) -> None:
+def test_two_ranges_are_split_as_one(script: Make) -> None:
     s = script(graph(*[[]] * 6, wanted=range(6)), Fixed(split=3))
     one, two = ("leaf", 0, 0, 3), ("leaf", 1, 3, 6)
-    cuts = ((two, (("leaf", 1, 3, 4),)), (one, (("leaf", 0, 0, 1),)))
-    gives = (
-        Give("leaf/1@4", (("leaf", 1, 4, 5), ("leaf", 0, 1, 2))),
-        Give("leaf/1@5", (("leaf", 1, 5, 6), ("leaf", 0, 2, 3))),
-    )
+    cuts = ((one, (("leaf", 0, 0, 2),)), (two, ()))
+    gives = (Give("leaf/0@2", (("leaf", 0, 2, 3), ("leaf", 1, 3, 4))), Give("leaf/1@4", (("leaf", 1, 4, 6),)))
     assert s.start(one, two, idle=2) == [Commit(0, cuts=cuts, gives=gives)]
+    assert s.committed() == [Invoke(("leaf/0@2", "leaf/1@4")), Fetch((a(0),))]
+
+
+def test_a_retry_keeps_the_range_that_it_is_named_after(script: Make) -> None:
+    """Whatever the order of its todo."""
+    s = script(graph(*[[]] * 6, wanted=range(6)), Fixed(split=2), id="leaf/1@3")
+    one, two = ("leaf", 0, 0, 3), ("leaf", 1, 3, 6)
+    assert s.start(one, two, idle=1) == [Commit(0, cuts=((one, ()),), gives=(Give("leaf/0@0", (one,)),))]
 
 
 @pytest.mark.parametrize("own", [1, 2, 3])

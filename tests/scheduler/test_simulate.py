@@ -21,8 +21,8 @@ from wukong_sched.recurrence import Recurrences
 from wukong_sched.trace import Trace, replay
 
 ONCE_FAILED = {
-    "it was noted how many were told, not how far: one that ran here was never told of again": [22, 60, 65],
-    "a task was given away whose tile was announced in part: announced twice": [0, 22, 159],
+    "it was noted how many were told, not how far: one that ran here was never told of again": [11, 22, 60],
+    "a task was given away whose tile was announced in part: announced twice": [0, 11, 22],
     "a task that had run joined, and was ready again": [7, 11, 12],
     "a Run of half a minute, by the cost of the first task of its rule": [457],
     "the epoch after a lost tile ran a finished consumer twice": [1085, 1203, 1265],
@@ -155,7 +155,7 @@ def test_what_does_not_end_is_cut_off() -> None:
     with pytest.raises(Hung, match="still at work after 11 virtual seconds and 12 events"):
         timeline.run(most_seconds=10.0)
     timeline.spawn(forever())
-    with pytest.raises(Hung, match="after 20 virtual seconds and 21 events"):
+    with pytest.raises(Hung, match="after 19 virtual seconds and 21 events"):
         timeline.run(most_events=20)
 
 

@@ -6,7 +6,14 @@ import time
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.stores.coordination_suite import CoordinationSuite
 from wukong_sched.coordination.memory import MemoryCoordination
@@ -82,14 +89,23 @@ class AgainstMemory(RuleBasedStateMachine):
         assert found == expected
         return expected
 
-    @rule(
-        epoch=st.integers(1, 4),
-        roots=GIVES,
-        edges=some(st.sampled_from(EDGES)),
-    )
+    @initialize(todos=st.lists(OWED.filter(bool), min_size=3, max_size=3))
+    def begin(self, todos):
+        self.create(1, [Give(id, todo) for id, todo in zip("pqr", todos, strict=True)], ())
+        self.start("p", "1")
+
+    @rule(epoch=st.integers(1, 4), roots=GIVES, edges=some(st.sampled_from(EDGES)))
     def create(self, epoch, roots, edges):
         arrived = {task: frozenset(tile for other, tile in edges if other == task) for task, _ in edges}
         self.both(lambda store: store.create(epoch, roots, arrived))
+
+    @precondition(lambda self: self.memory.read().state is not State.RUNNING)
+    @rule(swept=st.booleans(), todos=st.lists(OWED.filter(bool), min_size=3, max_size=3))
+    def begin_again(self, swept, todos):
+        if swept:
+            self.both(lambda store: store.sweep())
+        epoch = self.memory.read().epoch + 1
+        self.create(epoch, [Give(id, todo) for id, todo in zip("pqr", todos, strict=True)], ())
 
     @rule(id=IDS, token=TOKENS)
     def start(self, id, token):
@@ -101,26 +117,35 @@ class AgainstMemory(RuleBasedStateMachine):
 
     @rule(
         id=IDS,
-        back=st.sampled_from([0, 0, 0, 0, 1, 2, -1]),
-        stranger=st.sampled_from([False] * 5 + [True]),
-        discharged=some(st.sampled_from(TASKS)),
+        back=st.sampled_from([0] * 9 + [1, 1, 2, -1]),
+        stranger=st.sampled_from([False] * 9 + [True]),
+        owed=st.lists(st.integers(0, 5), max_size=2),
+        others=some(st.sampled_from(TASKS)),
         arrivals=some(st.sampled_from(EDGES)),
         consumed=some(st.tuples(st.sampled_from(TILES), st.sampled_from(TASKS))),
+        cuts=st.booleans(),
         rest=OWED,
         gives=GIVES,
         announced=some(st.tuples(st.sampled_from(TILES), st.integers(1, 9))),
-        yields=st.booleans(),
+        yields=st.sampled_from([False] * 3 + [True]),
         ending=ENDINGS,
     )
-    def commit(self, id, back, stranger, discharged, arrivals, consumed, rest, gives, announced, yields, ending):
+    def commit(
+        self, id, back, stranger, owed, others, arrivals, consumed, cuts, rest, gives, announced, yields, ending
+    ):
         record = self.memory._records.get(id)
-        ranges = [owed for owed in record.todo if len(owed) == 4] if record else []
+        if record is None or not record.token:
+            self.start(id, "1")
+            record = self.memory._records.get(id)
+        todo = list(record.todo) if record else []
+        ranges = [item for item in todo if len(item) == 4]
+        tasks = [item for item in todo if len(item) == 2]
         commit = Commit(
             record.seq - back if record else 0,
-            discharged,
+            (*(tasks[number] for number in owed if number < len(tasks)), *others),
             tuple((task, tile, len(INPUTS[task])) for task, tile in arrivals),
             tuple((tile, task, FAN_OUT[tile]) for tile, task in consumed),
-            ((ranges[0], rest),) if ranges else (),
+            ((ranges[0], rest),) if ranges and cuts else (),
             tuple(give for give in gives if give.id != id),
             announced,
             yields,
@@ -128,10 +153,7 @@ class AgainstMemory(RuleBasedStateMachine):
         )
         token = "stranger" if stranger or not record else record.token
         self.both(lambda store: store.commit(id, token, commit))
-
-    @rule()
-    def sweep(self):
-        self.both(lambda store: store.sweep())
+        self.both(lambda store: store.commit(id, token, commit))
 
     @invariant()
     def same_view(self):
@@ -140,13 +162,20 @@ class AgainstMemory(RuleBasedStateMachine):
         assert (found.state, found.epoch, found.story) == (expected.state, expected.epoch, expected.story)
         assert found.arrived == expected.arrived
 
+    @precondition(lambda self: self.memory.read().state is State.RUNNING)
+    @rule(token=TOKENS)
+    def take_over_all(self, token):
+        self.now += 4.0
+        for id in "pqr":
+            self.start(id, token)
+
     def teardown(self):
         self.redis.sweep()
         self.redis.close()
 
 
 @pytest.mark.parametrize(
-    ("examples", "steps"), [(60, 30), pytest.param(1500, 60, marks=pytest.mark.long)], ids=["short", "long"]
+    ("examples", "steps"), [(150, 40), pytest.param(1000, 60, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_redis_agrees_with_memory(valkey, examples, steps):
     machine = type("Machine", (AgainstMemory,), {"url": valkey.url})

@@ -18,7 +18,7 @@ from typing import Any
 from wukong_sched.coordination.protocol import State
 from wukong_sched.drivers.pump import inside_task
 from wukong_sched.errors import InfrastructureError, NestedComputeError
-from wukong_sched.functions.events import Message
+from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.places import Addresses, Places
 from wukong_sched.functions.plan import Plan
 from wukong_sched.functions.submitted import Submitted, submit
@@ -110,9 +110,10 @@ class LambdaFunctions:
     def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
         """Begin a job, and a watchdog that looks after it."""
         places = Places(self.addresses, self.invoker, self.classes)
-        submitted = submit(places, self.key, plan, keeps=keeps, share=self.concurrency, job=job)
-        self.invoker.invoke([Message(submitted.name, "", 1, every=self.watch).to_json()])
-        return submitted
+        return submit(places, self.key, plan, keeps=keeps, share=self.concurrency, job=job, watch=self._watch)
+
+    def _watch(self, name: JobName) -> None:
+        self.invoker.invoke([Message(name, "", 1, every=self.watch).to_json()])
 
     def help(self, job: Submitted) -> Callable[[], str]:
         """What, asked now and then, starts executors that should run and do not."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from wukong_sched.drivers.pump import inside_task
 from wukong_sched.errors import NestedComputeError
-from wukong_sched.functions.events import Message
+from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.local import LocalService, private_directory, start_service
 from wukong_sched.functions.local_invoker import LocalInvoker
 from wukong_sched.functions.places import Addresses, Places
@@ -31,6 +31,7 @@ from wukong_sched.policy import CostModel, Policy
 from wukong_sched.program import Program
 from wukong_sched.report import Report
 from wukong_sched.services.valkey import Valkey
+from wukong_sched.storage.keys import Keys
 from wukong_sched.storage.protocol import Storage
 
 __all__ = ["POLICY", "LocalFunctions", "Outcome", "run"]
@@ -45,6 +46,8 @@ PATIENCE = 1.0
 """Seconds that executors of a job that is over have to notice."""
 STARTS = 3
 """Sandboxes in a row that do not start, after which a job is given up."""
+STORE = "store"
+"""Name of the directory of tiles."""
 BLAS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
 """One thread a function, so that results do not depend on where they were computed."""
 CORE_TYPE = "OPENBLAS_CORETYPE"
@@ -63,6 +66,7 @@ class LocalFunctions:
         self._stack = contextlib.ExitStack()
         self._service: LocalService | None = None
         self._places: Places | None = None
+        self._valkey: Valkey | None = None
         self._late: list[Submitted] = []
         """Jobs that were over before all of their executors were."""
 
@@ -89,14 +93,14 @@ class LocalFunctions:
     def _start(self, stack: contextlib.ExitStack) -> None:
         home = private_directory()
         valkey = stack.enter_context(Valkey(home))
-        addresses = Addresses(valkey.url, f"file://{home / 'store'}", LEASE, GRACE)
+        addresses = Addresses(valkey.url, f"file://{home / STORE}", LEASE, GRACE)
         pinned = {**BLAS, **{name: os.environ[name] for name in (CORE_TYPE,) if name in os.environ}}
         environment = {**pinned, **addresses.environment(self.key), "SARRAY_INVOKER": "local"}
         function = replace(self.function, environment={**environment, **self.function.environment})
         service = stack.enter_context(start_service(function, home))
         places = Places(addresses, LocalInvoker(service.endpoint, function.asynchronous_payload), self._classes)
         stack.callback(places.close)
-        self._service, self._places = service, places
+        self._service, self._places, self._valkey = service, places, valkey
 
     @property
     def service(self) -> LocalService:
@@ -113,6 +117,13 @@ class LocalFunctions:
         return self._places
 
     @property
+    def valkey(self) -> Valkey:
+        """The server of records and small tiles."""
+        self.start()
+        assert self._valkey is not None
+        return self._valkey
+
+    @property
     def directory(self) -> Path:
         """Where the files are."""
         return self.service.directory
@@ -123,17 +134,22 @@ class LocalFunctions:
         self._late.clear()
         self._stack.close()
 
+    def job_directory(self, job: str) -> Path:
+        """Where a job may have files of its own, which go when it is swept."""
+        return self.directory / STORE / Keys(job).job_prefix / "arrays"
+
     # ---- jobs
 
     def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
         """Begin a job, and let the service look after it."""
-        submitted = submit(self.places, self.key, plan, keeps=keeps, job=job)
-        self.service.endpoint.schedule(submitted.name.job, WATCH, Message(submitted.name, "").to_json())
-        return submitted
+        return submit(self.places, self.key, plan, keeps=keeps, job=job, watch=self._watch)
+
+    def _watch(self, name: JobName) -> None:
+        self.service.endpoint.schedule(name.job, WATCH, Message(name, "").to_json())
 
     def attach(self, job: str) -> Submitted:
         """A job that somebody has submitted here."""
-        return attach(self.places, self.key, job)
+        return attach(self.places, self.key, job, watch=self._watch)
 
     def finish(self, submitted: Submitted, *, over: bool) -> None:
         """Leave nothing of a job behind, whether it is over or not."""
@@ -191,12 +207,14 @@ def run(
     functions: LocalFunctions,
     *,
     policy: Policy = POLICY,
+    park: Callable[[Program, Path], Program] = lambda program, directory: program,
     submitted: Callable[[Submitted], None] = lambda job: None,
 ) -> Outcome:
     """Put the wanted tiles of the program into the storage, by functions.
 
-    `submitted` is told as soon as the job runs. Raises TaskError from whatever a task raised, InfrastructureError if
-    functions cannot run, NestedComputeError within a task.
+    `park` may put what the program holds into files of the job's own directory. `submitted` is told as soon as the job
+    runs. Raises TaskError from whatever a task raised, InfrastructureError if functions cannot run,
+    NestedComputeError within a task.
     """
     if inside_task():
         raise NestedComputeError(
@@ -205,8 +223,9 @@ def run(
     began = time.perf_counter()
     if not program.wanted_count:
         return Outcome(Report(0, 0, 0.0), Usage())
-    trouble = functions.trouble()
-    with finished(functions, functions.submit(Plan(program, policy, LEASE / 4))) as job:
+    trouble, name = functions.trouble(), secrets.token_hex(8)
+    parked = park(program, functions.job_directory(name))
+    with finished(functions, functions.submit(Plan(parked, policy, LEASE / 4), job=name)) as job:
         submitted(job)
         job.wait(trouble)
         for blocks in job.blocks():

@@ -142,7 +142,8 @@ class Execution:
         self._report()
 
     def _report(self) -> None:
-        if self._reported:
+        """Once, and only as long as the record was ours: who is gone writes nothing any more."""
+        if self._reported or not self._lease.started or self._lease.gone.is_set():
             return
         self._reported = True
         usage = self._usage

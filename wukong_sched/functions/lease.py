@@ -29,7 +29,7 @@ class KeptLease:
         self._id = self._token = ""
         self._seq = self._renewals = 0
         self._announced: tuple[tuple[Tile, int], ...] = ()
-        self._active = False
+        self._active = self.started = False
         self._unsure: Commit | None = None
         """A renewal of which nobody knows whether it was carried out."""
         self.gone = threading.Event()
@@ -44,7 +44,7 @@ class KeptLease:
         if lease is not None:
             self._id, self._token, self._seq = id, token, lease.seq
             self._announced = tuple(lease.announced.items())
-            self._active = True
+            self._active = self.started = True
         return lease
 
     def commit(self, id: str, token: str, commit: Commit) -> Reply | None:

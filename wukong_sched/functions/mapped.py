@@ -19,7 +19,9 @@ Index = tuple[int, ...]
 class MappedArray:
     """An array in a file, mapped when it is first read; pickled as the file's name."""
 
-    def __init__(self, path: Path, dtype: np.dtype[Any], shape: Index, order: Literal["C", "F"], offset: int = 0) -> None:
+    def __init__(
+        self, path: Path, dtype: np.dtype[Any], shape: Index, order: Literal["C", "F"], offset: int = 0
+    ) -> None:
         self.path, self.dtype, self.shape, self.order, self.offset = path, dtype, shape, order, offset
         self._array: Array | None = None
 

@@ -85,7 +85,7 @@ class Places:
     """
 
     def __init__(self, addresses: Addresses, invoker: Invoker, classes: Sequence[type] = ()) -> None:
-        self._addresses, self._invoker, self._classes = addresses, invoker, tuple(classes)
+        self.addresses, self._invoker, self._classes = addresses, invoker, tuple(classes)
         self._tallies = {"inline": Tally(), "redis": Tally(), "object": Tally()}
         self._redis = RedisObjects(addresses.redis, self._tallies["redis"])
         large = STORES[urlsplit(addresses.objects).scheme](addresses.objects, self._tallies["object"])
@@ -109,7 +109,7 @@ class Places:
 
     def coordination(self, job: str) -> Coordination:
         """One job's records."""
-        addresses = self._addresses
+        addresses = self.addresses
         return RedisCoordination(addresses.redis, job, lease=addresses.lease, grace=addresses.grace)
 
     def invoker(self) -> Invoker:

@@ -47,6 +47,11 @@ def cause_key(job: str) -> str:
     return f"{Keys(job).job_prefix}cause"
 
 
+def cancelled_key(job: str) -> str:
+    """What is there if a job was cancelled."""
+    return f"{Keys(job).job_prefix}cancelled"
+
+
 def sign_plan(plan: Plan, key: bytes, job: str) -> tuple[str, list[Buffer]]:
     """The hash that names the plan, and its pieces."""
     pieces = signed.sign(plan, key, _signature(job))

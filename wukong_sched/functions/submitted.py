@@ -1,23 +1,25 @@
 """A job that runs in functions, seen from its client, which only waits.
 
 Submitting writes the program, signed, and the root's record, and invokes the root. From then on functions schedule
-functions; the client reads the job's state now and then. Whoever knows the job's name and key can wait for it too.
+functions; the client reads the job's state now and then, and resumes it if its records are lost. Whoever knows the job's name and key can wait for it too.
 """
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from wukong_sched.coordination.protocol import Coordination, State
+from wukong_sched.coordination.protocol import Coordination, State, View
 from wukong_sched.errors import InfrastructureError, JobCancelled, TaskError
 from wukong_sched.functions.cloud import Cloud, JobStorage
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.plan import (
     Plan,
+    cancelled_key,
     cause_key,
     digest_of,
     fingerprint,
@@ -29,6 +31,7 @@ from wukong_sched.functions.plan import (
 from wukong_sched.functions.usage import Usage, total
 from wukong_sched.program import Tile
 from wukong_sched.resume import first_plan
+from wukong_sched.resume import plan as plan_from
 from wukong_sched.storage import signed
 from wukong_sched.storage.keys import Keys, never
 
@@ -38,7 +41,8 @@ CHECK = 0.25
 """Seconds between two looks at the functions' health."""
 BATCH = 64 << 20
 """Bytes of wanted tiles that are fetched at once."""
-EPOCH = 1
+RESUMES = 5
+"""Times that a job is resumed before it is given up."""
 
 
 @dataclass(slots=True)
@@ -51,31 +55,64 @@ class Submitted:
     name: JobName
     coordination: Coordination
     storage: JobStorage
+    watch: Callable[[JobName], None] = lambda name: None
+    """Sets up a watchdog."""
+    share: int = 1
+    """How many executors it may have where nobody can say how many are free."""
+    epoch: int = 0
+    resumed: int = 0
+    """How often it had to be resumed."""
 
-    def wait(self, trouble: Callable[[], str] = lambda: "", seconds: float = float("inf")) -> None:
-        """Return when the job is done.
+    def begin(self, *, resume: bool = False) -> bool:
+        """Write the plan of a new epoch and invoke its root; False if somebody else has done that.
 
-        Raises TaskError from what a task raised, InfrastructureError if `trouble` tells of some, JobCancelled if
-        somebody has swept the job, and TimeoutError after so many seconds.
+        With `resume`, what is stored is not made again.
         """
-        pause, began = FIRST_PAUSE, time.monotonic()
-        checked = began
-        while (state := (view := self.coordination.read()).state) is State.RUNNING:
+        job, program = self.name.job, self.plan.program
+        self.epoch += 1
+        stored = frozenset(self.storage.tiles()) if resume else frozenset()
+        first = plan_from(program, stored) if stored else first_plan(program)
+        self.cloud.objects().put({program_key(job): sign_plan(self.plan, self.key, job)[1]})
+        if not self.coordination.create(self.epoch, [first.root], first.arrived):
+            return False
+        self.watch(self.name)
+        self.cloud.invoker().invoke([Message(self.name, first.root.id, self.share).to_json()])
+        return True
+
+    def wait(self, trouble: Callable[[], str] = lambda: "", seconds: float = math.inf) -> None:
+        """Return when the job is done; resume it if its records, or a stored tile, are lost.
+
+        Raises TaskError from what a task raised, InfrastructureError if `trouble` tells of some or too much is lost,
+        JobCancelled if it was cancelled, and TimeoutError after so many seconds.
+        """
+        deadline = time.monotonic() + seconds
+        while (view := self._watched(trouble, deadline)).state is not State.DONE:
+            if view.state is State.FAILED and view.story is not None:
+                raise TaskError(view.story) from self._cause()
+            if self.is_cancelled():
+                raise JobCancelled(f"job {self.name.job} was cancelled")
+            self.resumed += 1
+            if self.resumed > RESUMES:
+                raise InfrastructureError(
+                    f"job {self.name.job} has lost its records or tiles {RESUMES} times; given up"
+                )
+            self.epoch = max(self.epoch, view.epoch)
+            self.begin(resume=True)
+
+    def _watched(self, trouble: Callable[[], str], deadline: float) -> View:
+        """What the job is at, as soon as it does not run."""
+        pause, checked = FIRST_PAUSE, time.monotonic()
+        while (view := self.coordination.read()).state is State.RUNNING:
             time.sleep(pause)
             now = time.monotonic()
             pause = min(LONGEST_PAUSE, pause * 1.3)
-            if now - began > seconds:
-                raise TimeoutError(f"job {self.name.job} still runs after {seconds} s")
+            if now > deadline:
+                raise TimeoutError(f"job {self.name.job} still runs")
             if now - checked > CHECK:
                 checked = now
                 if text := trouble():
                     raise InfrastructureError(f"job {self.name.job} cannot go on: {text}")
-        if state is State.FAILED and view.story is not None:
-            raise TaskError(view.story) from self._cause()
-        if state is State.LOST:
-            raise InfrastructureError(f"job {self.name.job}: a stored tile is gone; resume the job to make it again")
-        if state is State.MISSING:
-            raise JobCancelled(f"job {self.name.job} was cancelled")
+        return view
 
     def _cause(self) -> BaseException | None:
         key = cause_key(self.name.job)
@@ -112,7 +149,13 @@ class Submitted:
 
     def cancel(self) -> None:
         """End the job: whatever runs of it stops at its next commit or renewal."""
+        self.cloud.objects().put({cancelled_key(self.name.job): [b"cancelled"]})
         self.coordination.sweep()
+
+    def is_cancelled(self) -> bool:
+        """Whether somebody has cancelled it."""
+        key = cancelled_key(self.name.job)
+        return key in self.cloud.objects().get([key])
 
     def sweep(self) -> None:
         """Leave nothing of the job behind but wanted tiles that outlive it; the records last."""
@@ -120,7 +163,9 @@ class Submitted:
         self.coordination.sweep()
 
 
-def attach(cloud: Cloud, key: bytes, job: str, *, keeps: bool = False) -> Submitted:
+def attach(
+    cloud: Cloud, key: bytes, job: str, *, keeps: bool = False, watch: Callable[[JobName], None] = lambda name: None
+) -> Submitted:
     """A job that runs, or is done and not swept; LookupError if there is none."""
     found = cloud.objects().get([program_key(job)])
     if not found:
@@ -130,19 +175,26 @@ def attach(cloud: Cloud, key: bytes, job: str, *, keeps: bool = False) -> Submit
     plan = load_plan(data, key, job, digest)
     keys = Keys(job, plan.program.is_wanted if keeps else never)
     name = JobName(job, digest, fingerprint(), keeps)
-    return Submitted(cloud, key, plan, name, cloud.coordination(job), cloud.storage(keys, key))
+    return Submitted(cloud, key, plan, name, cloud.coordination(job), cloud.storage(keys, key), watch)
 
 
-def submit(cloud: Cloud, key: bytes, plan: Plan, *, keeps: bool = False, share: int = 1, job: str = "") -> Submitted:
-    """Begin a job; `share` is how many executors it may have where nobody can say how many are free."""
+def submit(
+    cloud: Cloud,
+    key: bytes,
+    plan: Plan,
+    *,
+    keeps: bool = False,
+    share: int = 1,
+    job: str = "",
+    watch: Callable[[JobName], None] = lambda name: None,
+) -> Submitted:
+    """Begin a job; if it `keeps` wanted tiles under their own names, those that are stored are not made again."""
     job = job or secrets.token_hex(8)
-    digest, pieces = sign_plan(plan, key, job)
+    digest, _ = sign_plan(plan, key, job)
     name = JobName(job, digest, fingerprint(), keeps)
     keys = Keys(job, plan.program.is_wanted if keeps else never)
-    submitted = Submitted(cloud, key, plan, name, cloud.coordination(job), cloud.storage(keys, key))
-    first = first_plan(plan.program)
-    cloud.objects().put({program_key(job): pieces})
-    if not submitted.coordination.create(EPOCH, [first.root], first.arrived):
+    records, storage = cloud.coordination(job), cloud.storage(keys, key)
+    submitted = Submitted(cloud, key, plan, name, records, storage, watch, share)
+    if not submitted.begin(resume=keeps):
         raise InfrastructureError(f"there is a job {job} already")
-    cloud.invoker().invoke([Message(name, first.root.id, share).to_json()])
     return submitted

@@ -1,8 +1,8 @@
 """One connection to a Redis or Valkey server, spoken to directly (RESP 2).
 
 Commands go out in one write; a large value goes out from where it lies and comes in to where it will stay, by
-`recv_into`, with no copy between: several times faster than a general client. Source: the Redis serialization
-protocol specification, version 2.
+`recv_into`, with no copy between. Measured against redis-py on a unix socket, reads of 1 to 8 MB take a tenth of the
+time or less, small commands half; large writes take the same. Source: the Redis serialization protocol, version 2.
 """
 
 from __future__ import annotations

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sarray as sa
+from sarray.config import KEYS, Settings
+from sarray.sizes import format_bytes, format_count, parse_bytes
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings but those of the test."""
+    for key in KEYS:
+        monkeypatch.delenv(f"SARRAY_{key.upper()}", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_setting_has_a_default_and_a_reader() -> None:
+    assert set(KEYS) == set(Settings.__dataclass_fields__)
+    assert sa.settings() == Settings()
+
+
+def test_each_origin_overrides_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home" / "sarray").mkdir(parents=True)
+    (tmp_path / "home" / "sarray" / "config.toml").write_text('workers = 1\nsplit_every = 3\nmemory_limit = "1GiB"')
+    assert (sa.settings().workers, sa.settings().memory_limit) == (1, 2**30)
+    (tmp_path / "sarray.toml").write_text("workers = 2\nprogress = true")
+    assert (sa.settings().workers, sa.settings().split_every, sa.settings().progress) == (2, 3, True)
+    monkeypatch.setenv("SARRAY_WORKERS", "3")
+    monkeypatch.setenv("SARRAY_PROGRESS", "no")
+    assert (sa.settings().workers, sa.settings().progress) == (3, False)
+    with sa.config(workers=4, memory_limit=None):
+        assert (sa.settings().workers, sa.settings().memory_limit) == (4, None)
+        with sa.config(workers=5) as inner:
+            assert inner.workers == sa.settings().workers == 5
+        assert sa.settings().workers == 4
+    assert sa.settings().workers == 3
+    (tmp_path / "sarray.toml").write_text("workers = 2\nsplit_every = 16")
+    assert sa.settings().split_every == 16
+
+
+def test_a_context_holds_for_its_own_thread() -> None:
+    seen: list[Any] = []
+    with sa.config(workers=7):
+        thread = threading.Thread(target=lambda: seen.append(sa.settings().workers))
+        thread.start()
+        thread.join()
+    assert seen == [None]
+
+
+def test_settings_reach_the_work() -> None:
+    with sa.config(chunk_bytes="80B", split_every=2, executor="serial"):
+        x = sa.zeros(100)
+        assert x.chunks == ((10,) * 10,)
+        assert x.sum().plan().depth == 5
+        assert float(x.sum()) == 0
+    with sa.config(memory_limit="1MiB"), pytest.raises(sa.MemoryLimitError, match=r"1\.0 MiB"):
+        sa.ones((1000, 1000)).compute()
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        ({"worker": 2}, TypeError, "did you mean 'workers'.*known: workers, memory_limit"),
+        ({"workers": 0}, ValueError, "workers=0 is not possible: must be at least 1"),
+        ({"workers": "many"}, ValueError, "workers='many'"),
+        ({"memory_limit": "much"}, ValueError, "'4GiB'"),
+        ({"split_every": 1}, ValueError, "at least 2"),
+        ({"progress": "perhaps"}, ValueError, "expected one of"),
+        ({"progress_delay": -1}, ValueError, "negative"),
+        ({"chunk_bytes": None}, ValueError, "chunk_bytes=None"),
+    ],
+)
+def test_wrong_settings_say_what_is_wrong(values: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        sa.config(**values)
+
+
+def test_wrong_files_and_variables_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SARRAY_WORKERS", "x")
+    with pytest.raises(ValueError, match="environment variable SARRAY_WORKERS"):
+        sa.settings()
+    monkeypatch.delenv("SARRAY_WORKERS")
+    for text, words in (("workers = ", "is not TOML"), ("nothing = 1", "no setting 'nothing'")):
+        (tmp_path / "sarray.toml").write_text(text)
+        with pytest.raises((ValueError, TypeError), match=f"sarray.toml.*{words}"):
+            sa.settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("1k", 1000),
+        ("1 KiB", 1024),
+        ("2.5MB", 2_500_000),
+        ("4GiB", 2**32),
+        ("1e3", 1000),
+        (17, 17),
+        ("1tib", 2**40),
+    ],
+)
+def test_sizes_are_read(text: Any, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "-1", "1 XB", "1.2.3", None])
+def test_what_is_no_size_is_refused(text: Any) -> None:
+    with pytest.raises(ValueError, match="'64MiB'"):
+        parse_bytes(text)
+
+
+def test_sizes_are_written() -> None:
+    assert [format_bytes(2.0**power) for power in (0, 10, 25, 33, 45, 60)] == [
+        "1 B", "1.0 KiB", "32.0 MiB", "8.0 GiB", "32.0 TiB", "1024.0 PiB",
+    ]  # fmt: skip
+    assert [format_count(10.0**power) for power in (0, 4, 8, 20)] == ["1", "10.00 k", "100.00 M", "100 E"]

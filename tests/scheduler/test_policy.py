@@ -1,0 +1,92 @@
+"""Each decision goes either way by bandwidth or latency alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import pytest
+
+from wukong_sched.policy import CostModel, Wukong
+
+MB = 10**6
+NEAR = CostModel(bandwidth=1e9, latency=1e-4, invoke_seconds=1e-3, waits=True)
+FAR = replace(NEAR, latency=0.1)
+NARROW = replace(NEAR, bandwidth=1e6)
+
+
+@dataclass(frozen=True)
+class Cost:
+    flops: float = 0.0
+    bytes_in: float = 0.0
+    bytes_out: float = 0.0
+
+
+def test_seconds_are_overhead_and_work_and_traffic() -> None:
+    policy = CostModel(flops_per_second=1e9, memory_bandwidth=1e8, task_overhead=1e-3)
+    assert policy.seconds(Cost(2e9, 3e7, 2e7)) == pytest.approx(1e-3 + 2.0 + 0.5)
+    assert policy.seconds(Cost()) == 1e-3
+    assert replace(policy, unknown_seconds=7.0).seconds(None) == 7.0
+
+
+def test_shipping_is_store_and_fetch_and_invoke() -> None:
+    assert NEAR.ship() == pytest.approx(1e-3 + 2e-4)
+    assert NEAR.ship(50 * MB) == pytest.approx(1e-3 + 2e-4 + 0.1)
+    assert CostModel(invoke_seconds=0.0).ship(50 * MB) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("policy", "work", "tasks", "idle", "parts"),
+    [
+        (NEAR, 1.0, 100, 7, 8),
+        (FAR, 1.0, 100, 7, 3),
+        (FAR, 0.1, 100, 7, 1),
+        (NEAR, 0.1, 100, 7, 8),
+        (NEAR, 1.0, 3, 7, 3),
+        (NEAR, 100.0, 100, 99, 16),
+        (replace(NEAR, fan=4), 100.0, 100, 99, 4),
+        (replace(NEAR, invoke_seconds=0.3), 1.0, 100, 7, 2),
+        (CostModel(invoke_seconds=0.0), 1e-9, 100, 7, 8),
+    ],
+)
+def test_work_is_split_as_far_as_a_part_is_worth_its_shipping(
+    policy: CostModel, work: float, tasks: int, idle: int, parts: int
+) -> None:
+    assert policy.parts(work, tasks, idle) == parts
+
+
+def test_a_part_takes_longer_than_its_shipping() -> None:
+    for idle in range(1, 40):
+        parts = FAR.parts(work=3.0, tasks=1000, idle=idle)
+        assert parts == 1 or 3.0 / (parts - 1) >= 2 * FAR.ship()
+
+
+def test_results_are_exposed_if_the_work_outweighs_the_shipping() -> None:
+    assert NEAR.exposes(0.1) and not FAR.exposes(0.1) and FAR.exposes(0.5)
+
+
+def test_the_wait_for_a_fan_in_is_what_it_would_cost_not_to_wait() -> None:
+    assert NEAR.patience(10 * MB) == pytest.approx(NEAR.ship(10 * MB)) == pytest.approx(0.0212)
+    assert NARROW.patience(10 * MB) > 1000 * NEAR.patience(0)
+    assert FAR.patience(0) > 100 * NEAR.patience(0)
+    assert replace(NEAR, waits=False).patience(10 * MB) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "seconds", "held"),
+    [(0, 0.0, True), (1 << 25, 0.0, False), (0, 0.05, False), ((1 << 25) - 1, 0.049, True)],
+)
+def test_results_are_held_up_to_a_size_and_an_age(nbytes: int, seconds: float, held: bool) -> None:
+    assert CostModel().holds(nbytes, seconds) is held
+
+
+def test_hand_over_comes_a_margin_before_the_deadline() -> None:
+    policy = CostModel(margin=2.0)
+    assert not policy.yields(97.9, 100.0) and policy.yields(98.0, 100.0)
+    assert not policy.yields(1e12, math.inf)
+
+
+def test_wukong_invokes_one_for_each_whatever_it_costs() -> None:
+    wukong = Wukong(latency=0.1, bandwidth=1e6)
+    assert [wukong.parts(1e-9, tasks, idle) for tasks, idle in [(5, 100), (5, 2), (1, 9)]] == [5, 3, 1]
+    assert wukong.holds(199 * MB, 1e9) and not wukong.holds(200 * MB, 0.0)
