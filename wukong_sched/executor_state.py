@@ -11,7 +11,8 @@ The rules (numbers as in docs/protocol.md):
    arrived runs here without storing our own input: one plain read tells (6).
 5. While there is work here, results may be held back; with nothing runnable we peek, perhaps wait a bounded moment,
    and then commit all that we hold (8).
-6. We give away from our todo only, never the task that we are named after (9).
+6. We give away from our todo only, never the task that we are named after (9), and nothing while a tile of ours is
+   announced in part: whoever else ran its producer would announce those edges again.
 7. Freed are stored tiles all of whose consumers are discharged; we delete them after the commit's reply (10).
 8. Before the time limit we commit everything, yield, and the same id is invoked again (11).
    Whoever has not committed for long renews the lease by an empty commit before going on (5).
