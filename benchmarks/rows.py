@@ -227,17 +227,16 @@ def tree_sarray(scale: float) -> Measure:
 def tree_dask(scale: float) -> Measure:
     from dask.threaded import get
 
-    graph: dict[Any, Any] = {(0, i): 0.0 for i in range(_leaves(scale))}
-    level, width, tasks = 0, _leaves(scale), 0
-    while width > 1:
-        for i in range(width // 2):
-            graph[level + 1, i] = (_first, (level, 2 * i), (level, 2 * i + 1))
-        if width % 2:
-            graph[level + 1, width // 2] = (level, width - 1)
-        tasks += width // 2
-        level, width = level + 1, -(-width // 2)
-    measure = timed(lambda: get(graph, (level, 0)))
-    return lambda: measure() / tasks
+    # The leaves stand inside the first tasks: as keys of their own they would cost Dask ten times as much.
+    graph: dict[Any, Any] = {}
+    operands: list[Any] = [0.0] * _leaves(scale)
+    while len(operands) > 1:
+        keys = [f"task-{len(graph) + n}" for n in range(len(operands) // 2)]
+        pairs = zip(operands[::2], operands[1::2], strict=False)  # the last of an odd number waits for the next level
+        graph.update((key, (_first, *pair)) for key, pair in zip(keys, pairs, strict=True))
+        operands = keys + operands[2 * len(keys) :]
+    measure = timed(lambda: get(graph, operands[0]))
+    return lambda: measure() / len(graph)
 
 
 # import, in a new interpreter, less what the interpreter itself takes
@@ -270,15 +269,15 @@ def _median(work: Callable[[], Any], times: int) -> Measure:
 def small_sarray(_: float) -> Measure:
     import sarray as sa
 
-    values = np.ones((4, 4))
-    return _median(lambda: (sa.from_array(values, chunks=2) + 1).compute(), 101)
+    x = sa.from_array(np.ones((4, 4)), chunks=2)
+    return _median(lambda: (x + 1).compute(), 101)
 
 
 def small_dask(_: float) -> Measure:
     import dask.array as da
 
-    values = np.ones((4, 4))
-    return _median(lambda: (da.from_array(values, chunks=2) + 1).compute(scheduler="threads"), 101)
+    x = da.from_array(np.ones((4, 4)), chunks=2)
+    return _median(lambda: (x + 1).compute(scheduler="threads"), 101)
 
 
 # How much two processes do at once, against one: the same arithmetic in each.

@@ -20,9 +20,7 @@ from sarray.lowering.source import Held, source
 from sarray.plan import Plan, plan_of
 from sarray.progress import bar
 from sarray.session_blas import single_threaded
-from wukong_sched.errors import NestedComputeError, Story, TaskError
-from wukong_sched.program import range_tasks
-from wukong_sched.recurrence import Recurrences
+from wukong_sched.errors import NestedComputeError
 from wukong_sched.storage.memory import MemoryStorage
 from wukong_sched.storage.protocol import Storage
 
@@ -51,14 +49,7 @@ def _run_serial(job: Job) -> None:
     serial.run(job.lowered.program, Delivery(MemoryStorage(), job.places))
 
 
-SMALL = 4 << 20
-"""Bytes and operations of a single task up to which starting threads costs more than the work."""
-
-
 def _run_threads(job: Job) -> None:
-    if job.trace is None and _is_small(job.lowered.program):
-        _run_here(job)
-        return
     from wukong_sched.drivers import threads
 
     with contextlib.ExitStack() as stack:
@@ -78,33 +69,13 @@ def _run_threads(job: Job) -> None:
         )
 
 
-def _is_small(program: Recurrences) -> bool:
-    """Whether there is one task, and it is known to be short."""
-    if len(program) != 1:
-        return False
-    cost = program.cost(next(range_tasks(program, program.leaves())))
-    return cost is not None and cost.flops + cost.bytes_in + cost.bytes_out <= SMALL
-
-
-def _run_here(job: Job) -> None:
-    """The only task, in the caller's thread."""
-    program = job.lowered.program
-    (task,) = range_tasks(program, program.leaves())
-    try:
-        _run_serial(job)
-    except Exception as error:
-        array, index = program.outputs(task)[0]
-        story = Story(program.operation(task), array, index, f"{type(error).__name__}: {error}")
-        raise TaskError(story) from error
-
-
 def _spill(job: Job) -> Any:
-    """Blocks on disk beyond what is left when every worker has the blocks of its task."""
+    """Blocks on disk beyond what the limit leaves: for this process as it is, and for every worker's running task."""
     from wukong_sched.storage.spill import Spill
 
-    limit = job.settings.memory_limit or 0
-    busy = plan_of(job.lowered).peak_bytes * workers_of(job.settings)
-    return Spill(max(limit - busy, limit // 4))
+    peak = plan_of(job.lowered).peak_bytes
+    left = (job.settings.memory_limit or 0) - resident_bytes() - peak * workers_of(job.settings)
+    return Spill(max(left, peak))
 
 
 EXECUTORS: Mapping[str, Callable[[Job], None]] = {"threads": _run_threads, "serial": _run_serial}
@@ -280,6 +251,15 @@ def limits_of(asked: Settings) -> Limits:
     """What one task may use."""
     memory = asked.memory_limit or _machine_bytes() // 2
     return Limits(memory // workers_of(asked), workers_of(asked), asked.split_every)
+
+
+def resident_bytes() -> int:
+    """Bytes of memory that this process has now; 0 where the system does not say."""
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return 0
 
 
 def _machine_bytes() -> int:

@@ -373,16 +373,17 @@ class ExecutorState:
         return self.policy.seconds(self.program.cost(task)) * self.corrections.get(task[0], 1.0)
 
     def _learn(self, seconds: float) -> None:
-        """Correct the estimates of the rules that just ran: at first wholly, then by half of what they were wrong."""
+        """Correct the estimates of the rules that just ran: wholly if they took longer, by half if they took less."""
         ratio = min(max(seconds / self.planned, 1e-3), 1e6) if self.planned else 1.0
         for rule in {task[0] for task, _, _ in self.steps}:
-            self.corrections[rule] = self.corrections[rule] * (0.5 + 0.5 * ratio) if rule in self.corrections else ratio
+            self.corrections[rule] = self.corrections.get(rule, 1.0) * max(ratio, 0.5 + 0.5 * ratio)
 
 
 TRANSITIONS: dict[tuple[Phase, type], Callable[..., list[Instruction]]] = {
     (Phase.NEW, Started): ExecutorState._started,
     (Phase.NEW, Refused): ExecutorState._end,
     (Phase.FETCHING, Fetched): ExecutorState._fetched,
+    (Phase.FETCHING, Raised): ExecutorState._raised,
     (Phase.FETCHING, Gone): ExecutorState._end,
     (Phase.RUNNING, Ran): ExecutorState._ran,
     (Phase.RUNNING, Raised): ExecutorState._raised,

@@ -75,9 +75,7 @@ class Ledger:
         self.nbytes -= self.program.nbytes(tile)
         return True
 
-    def commits(
-        self, seq: int, limit: int, cuts: Cuts, gives: Sequence[Give], yields: bool
-    ) -> list[Commit]:
+    def commits(self, seq: int, limit: int, cuts: Cuts, gives: Sequence[Give], yields: bool) -> list[Commit]:
         """The commits that discharge everything: but for wide tiles just one."""
         arrivals, consumed = self._leaving()
         parts = self._parts(seq, limit) if len(arrivals) > limit else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -224,7 +224,7 @@ def svd_compressed(
     e = as_array(a).expression
     dtype = _checked(e, k, n_power_iter, n_oversamples)
     width = min(k + n_oversamples, *e.shape)
-    real, entropy = np.dtype(dtype.char.lower()), secrets.randbits(63) if seed is None else seed
+    real, entropy = np.dtype(dtype.char.lower()), int.from_bytes(os.urandom(7)) if seed is None else seed
     test = drawn("normal", (e.chunks[1], Grid.of((width,))), real, (entropy, TEST_MATRIX))
     q = _tall_q(product(e, test))
     for _ in range(n_power_iter):

@@ -180,13 +180,26 @@ def test_a_valkey_that_comes_back_empty_costs_no_result() -> None:
         def restart(job: Submitted) -> None:
             jobs.append(job)
             for seconds in (0.3, 0.9):
-                threading.Timer(seconds, functions.valkey.restart).start()
+                threading.Timer(seconds, functions.running.valkey.restart).start()
 
         outcome = run(program, storage, functions, submitted=restart)
         assert list(storage.get(list(storage.tiles())).values()) == [sum(range(100))]
         assert 1 <= jobs[0].resumed <= 2
         assert outcome.counts["dropped"] == 0
         until(lambda: left(functions) == [])
+
+
+def test_a_service_that_dies_is_told_and_replaced() -> None:
+    with LocalFunctions(FunctionSettings(HANDLER, concurrency=1)) as functions:
+        home = functions.directory
+
+        def kill(job: Submitted) -> None:
+            threading.Timer(0.2, functions.service.process.kill).start()
+
+        with pytest.raises(InfrastructureError):
+            run(programs.tree(100, programs.slow), MemoryStorage(), functions, submitted=kill)
+        assert not home.exists()
+        assert wanted(programs.tree(4), functions) == expected(programs.tree(4))
 
 
 def test_kept_tiles_are_not_made_again() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -42,8 +43,8 @@ LEASE, GRACE = 2.0, 1.0
 """Seconds of a lease, and until an executor that did not start is invoked again."""
 WATCH = 0.5
 """Seconds between two invocations of the watchdog."""
-PATIENCE = 1.0
-"""Seconds that executors of a job that is over have to notice."""
+WAIT_OVER, WAIT_CANCELLED = 0.2, 1.0
+"""Seconds that a job's executors have to end when it is done, and when it is not."""
 STARTS = 3
 """Sandboxes in a row that do not start, after which a job is given up."""
 STORE = "store"
@@ -63,15 +64,13 @@ class LocalFunctions:
     def __init__(self, function: FunctionSettings, classes: tuple[type, ...] = ()) -> None:
         self.function, self._classes = function, classes
         self.key = secrets.token_bytes(32)
-        self._stack = contextlib.ExitStack()
-        self._service: LocalService | None = None
-        self._places: Places | None = None
-        self._valkey: Valkey | None = None
+        self._lock = threading.Lock()
+        self._running: Running | None = None
         self._late: list[Submitted] = []
         """Jobs that were over before all of their executors were."""
 
     def __repr__(self) -> str:
-        return f"LocalFunctions({self.function.handler!r}, running={self._service is not None})"
+        return f"LocalFunctions({self.function.handler!r}, running={self._running is not None})"
 
     def __enter__(self) -> LocalFunctions:
         return self.start()
@@ -83,56 +82,57 @@ class LocalFunctions:
 
     def start(self) -> LocalFunctions:
         """Start everything, unless it runs."""
-        if self._service is None or not self._service.is_running():
-            self.close()
-            with contextlib.ExitStack() as stack:
-                self._start(stack)
-                self._stack = stack.pop_all()
+        with self._lock:
+            if self._running is None or not self._running.service.is_running():
+                self._end()
+                self._running = self._begin()
         return self
 
-    def _start(self, stack: contextlib.ExitStack) -> None:
+    def _begin(self) -> Running:
         home = private_directory()
-        valkey = stack.enter_context(Valkey(home))
-        addresses = Addresses(valkey.url, f"file://{home / STORE}", LEASE, GRACE)
-        pinned = {**BLAS, **{name: os.environ[name] for name in (CORE_TYPE,) if name in os.environ}}
-        environment = {**pinned, **addresses.environment(self.key), "SARRAY_INVOKER": "local"}
-        function = replace(self.function, environment={**environment, **self.function.environment})
-        service = stack.enter_context(start_service(function, home))
-        places = Places(addresses, LocalInvoker(service.endpoint, function.asynchronous_payload), self._classes)
-        stack.callback(places.close)
-        self._service, self._places, self._valkey = service, places, valkey
+        with contextlib.ExitStack() as stack:
+            valkey = stack.enter_context(Valkey(home))
+            addresses = Addresses(valkey.url, f"file://{home / STORE}", LEASE, GRACE)
+            pinned = {**BLAS, **{name: os.environ[name] for name in (CORE_TYPE,) if name in os.environ}}
+            environment = {**pinned, **addresses.environment(self.key), "SARRAY_INVOKER": "local"}
+            function = replace(self.function, environment={**environment, **self.function.environment})
+            service = stack.enter_context(start_service(function, home))
+            places = Places(addresses, LocalInvoker(service.endpoint, function.asynchronous_payload), self._classes)
+            stack.callback(places.close)
+            return Running(service, places, valkey, stack.pop_all())
+
+    @property
+    def running(self) -> Running:
+        """What runs; started if need be."""
+        self.start()
+        assert self._running is not None
+        return self._running
 
     @property
     def service(self) -> LocalService:
-        """The running service."""
-        self.start()
-        assert self._service is not None
-        return self._service
+        """The function service."""
+        return self.running.service
 
     @property
     def places(self) -> Places:
         """The stores."""
-        self.start()
-        assert self._places is not None
-        return self._places
-
-    @property
-    def valkey(self) -> Valkey:
-        """The server of records and small tiles."""
-        self.start()
-        assert self._valkey is not None
-        return self._valkey
+        return self.running.places
 
     @property
     def directory(self) -> Path:
         """Where the files are."""
-        return self.service.directory
+        return self.running.service.directory
 
     def close(self) -> None:
         """End everything; nothing is left."""
-        self._service = self._places = None
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        running, self._running = self._running, None
         self._late.clear()
-        self._stack.close()
+        if running is not None:
+            running.stack.close()
 
     def job_directory(self, job: str) -> Path:
         """Where a job may have files of its own, which go when it is swept."""
@@ -153,41 +153,55 @@ class LocalFunctions:
 
     def finish(self, submitted: Submitted, *, over: bool) -> None:
         """Leave nothing of a job behind, whether it is over or not."""
+        running = self._running
+        if running is None or not running.service.is_running():
+            self.close()
+            return
         if not over:
             submitted.cancel()
-        endpoint = self.service.endpoint
-        endpoint.unschedule(submitted.name.job)
-        if not self._is_quiet():
-            self._late.append(submitted)
-        else:
+        running.service.endpoint.unschedule(submitted.name.job)
+        if running.is_quiet(WAIT_OVER if over else WAIT_CANCELLED):
             late, self._late = self._late, []
             for job in late:
                 job.sweep()
+        else:
+            self._late.append(submitted)
         submitted.sweep()
-
-    def _is_quiet(self) -> bool:
-        """Whether no function runs, perhaps after a while."""
-        deadline, pause = time.monotonic() + PATIENCE, 0.0005
-        while not self.service.endpoint.is_quiet():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(pause)
-            pause = min(0.02, 2 * pause)
-        return True
 
     def trouble(self) -> Callable[[], str]:
         """What tells, from now on, why no function can do anything; an empty text as long as there is no reason."""
-        before = self.service.endpoint.state()["failed_starts"]
+        service = self.service
+        before = service.endpoint.state()["failed_starts"]
 
         def tell() -> str:
-            service = self._service
-            if service is None or not service.is_running():
+            if not service.is_running():
                 return "the function service has ended"
             state = service.endpoint.state()
             failed: int = state["failed_starts"] - before
             return f"functions do not start: {state['last_error']}" if failed >= STARTS else ""
 
         return tell
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The processes of one `LocalFunctions`, and the way to them."""
+
+    service: LocalService
+    places: Places
+    valkey: Valkey
+    stack: contextlib.ExitStack
+    """Ends all."""
+
+    def is_quiet(self, seconds: float) -> bool:
+        """Whether no function runs, perhaps after so many seconds."""
+        deadline, pause = time.monotonic() + seconds, 0.0005
+        while not self.service.endpoint.is_quiet():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(pause)
+            pause = min(0.02, 2 * pause)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +244,7 @@ def run(
         job.wait(trouble)
         for blocks in job.blocks():
             storage.put(blocks)
-        functions._is_quiet()
+        functions.running.is_quiet(WAIT_OVER)
         usage = job.usage()
     seconds = time.perf_counter() - began
     return Outcome(Report(usage.tasks, usage.executors, seconds), usage, functions.service.endpoint.state())

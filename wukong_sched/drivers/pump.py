@@ -133,8 +133,12 @@ class Pump:
         for tile in instruction.tiles:
             if program.is_task_array(tile[0]):
                 stored.append(tile)
-            else:
+                continue
+            try:
                 self.memory[tile] = program.read(tile)
+            except Exception as error:  # what a source raises is its user's, as if a task had raised it
+                self.error = error
+                return Raised(Story("read", *tile, f"{type(error).__name__}: {error}"))
         found = self.around.storage.get(stored) if stored else {}
         for tile, block in found.items():
             self.memory[tile] = block

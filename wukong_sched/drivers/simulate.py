@@ -88,7 +88,7 @@ def run(
     >>> forecast.tasks, forecast.executors, forecast.bytes_written
     (3, 1, 8000000)
     >>> round(forecast.seconds, 2)
-    0.84
+    0.77
     """
     if not program.wanted_count:
         return Forecast(0, 0, 0.0, 0, 0, 0, 0.0, 0, 0, 0, 0)

@@ -4,7 +4,8 @@ The store is a dict of blocks as they are, an invoke is a push on a deque, and a
 An executor that hears of idle workers gives them a share of its ready work: it is robbed by consent, at its next
 commit. Nothing is serialised, and nothing crashes alone: there are no leases and no watchdog.
 
-The caller's thread only waits, so Ctrl-C ends the job at once: workers stop before their next task.
+The caller's thread only waits, so Ctrl-C ends the job at once: workers stop before their next task. Only a job of a
+single short task runs in the caller's thread, as its one executor.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from wukong_sched.errors import NestedComputeError, ProtocolError, TaskError
 from wukong_sched.executor_state import ExecutorState
 from wukong_sched.messages import Give, identity
 from wukong_sched.policy import CostModel, Policy
-from wukong_sched.program import Program, Tile
+from wukong_sched.program import Program, Range, Tile
 from wukong_sched.report import Report
 from wukong_sched.storage.protocol import Storage
 from wukong_sched.trace import Trace
@@ -150,10 +151,18 @@ def run(
     )
     job.coordination.create(1, [Give(identity(leaves[0]), leaves)], {})
     job.invoke([identity(leaves[0])])
-    _supervise(job, around, progress)
+    if _is_short(program, policy, leaves[0]):
+        job.work(around)
+    else:
+        _supervise(job, around, progress)
     if job.error is not None:
         raise job.error
     return Report(job.tasks, job.executors, time.perf_counter() - began)
+
+
+def _is_short(program: Program, policy: Policy, leaves: Range) -> bool:
+    """Whether the job is a single task that takes less time than starting a thread is worth."""
+    return len(program) == 1 and policy.seconds(program.cost(next(iter(program.expand(leaves))))) < policy.quantum
 
 
 def _supervise(job: Job, around: Surroundings, progress: Callable[[int, int], None] | None) -> None:

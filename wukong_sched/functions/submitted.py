@@ -1,7 +1,8 @@
 """A job that runs in functions, seen from its client, which only waits.
 
 Submitting writes the program, signed, and the root's record, and invokes the root. From then on functions schedule
-functions; the client reads the job's state now and then, and resumes it if its records are lost. Whoever knows the job's name and key can wait for it too.
+functions; the client reads the job's state now and then, and resumes it if its records are lost. Whoever knows the
+job's name and key can wait for it too.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from wukong_sched.resume import first_plan
 from wukong_sched.resume import plan as plan_from
 from wukong_sched.storage import signed
 from wukong_sched.storage.keys import Keys, never
+from wukong_sched.storage.objects import Pieces
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.0005, 0.01
 """Seconds between two looks at the job's state."""
@@ -52,6 +54,8 @@ class Submitted:
     cloud: Cloud
     key: bytes = field(repr=False)
     plan: Plan
+    signed: Pieces = field(repr=False)
+    """The plan as functions get it."""
     name: JobName
     coordination: Coordination
     storage: JobStorage
@@ -72,7 +76,7 @@ class Submitted:
         self.epoch += 1
         stored = frozenset(self.storage.tiles()) if resume else frozenset()
         first = plan_from(program, stored) if stored else first_plan(program)
-        self.cloud.objects().put({program_key(job): sign_plan(self.plan, self.key, job)[1]})
+        self.cloud.objects().put({program_key(job): self.signed})
         if not self.coordination.create(self.epoch, [first.root], first.arrived):
             return False
         self.watch(self.name)
@@ -175,7 +179,7 @@ def attach(
     plan = load_plan(data, key, job, digest)
     keys = Keys(job, plan.program.is_wanted if keeps else never)
     name = JobName(job, digest, fingerprint(), keeps)
-    return Submitted(cloud, key, plan, name, cloud.coordination(job), cloud.storage(keys, key), watch)
+    return Submitted(cloud, key, plan, [data], name, cloud.coordination(job), cloud.storage(keys, key), watch)
 
 
 def submit(
@@ -190,11 +194,11 @@ def submit(
 ) -> Submitted:
     """Begin a job; if it `keeps` wanted tiles under their own names, those that are stored are not made again."""
     job = job or secrets.token_hex(8)
-    digest, _ = sign_plan(plan, key, job)
+    digest, pieces = sign_plan(plan, key, job)
     name = JobName(job, digest, fingerprint(), keeps)
     keys = Keys(job, plan.program.is_wanted if keeps else never)
     records, storage = cloud.coordination(job), cloud.storage(keys, key)
-    submitted = Submitted(cloud, key, plan, name, records, storage, watch, share)
+    submitted = Submitted(cloud, key, plan, pieces, name, records, storage, watch, share)
     if not submitted.begin(resume=keeps):
         raise InfrastructureError(f"there is a job {job} already")
     return submitted
