@@ -44,13 +44,13 @@ class Delivery:
     _there: set[Tile] = field(default_factory=set)
 
     def put(self, blocks: Mapping[Tile, Any]) -> None:
-        """Keep blocks, or deliver them."""
-        others = {tile: block for tile, block in blocks.items() if tile[0] not in self.places}
-        if others:
-            self.inner.put(others)
-        for tile in blocks.keys() - others.keys() - self._there:
-            self.places[tile[0]].put(tile[1], blocks[tile])
-            self._there.add(tile)
+        """Keep blocks, or deliver them; one at a time is looked at."""
+        for tile in blocks:
+            if tile[0] not in self.places:
+                self.inner.put({tile: blocks[tile]})
+            elif tile not in self._there:
+                self.places[tile[0]].put(tile[1], blocks[tile])
+                self._there.add(tile)
 
     def get(self, tiles: Sequence[Tile]) -> dict[Tile, Any]:
         """Blocks that are there."""
@@ -126,7 +126,8 @@ class Target:
         """Read the block back."""
         if 0 in block_shape(self.expression.chunks, index):
             return np.empty(block_shape(self.expression.chunks, index), self.expression.dtype)
-        return np.asarray(self.target[bounds(self.expression, index)])
+        # A copy: a view of a mapped file would keep its pages in memory, beside the blocks that are accounted for.
+        return np.array(self.target[bounds(self.expression, index)])
 
 
 @dataclass(slots=True)

@@ -22,7 +22,6 @@ from sarray.progress import bar
 from sarray.session_blas import single_threaded
 from wukong_sched.errors import NestedComputeError
 from wukong_sched.storage.memory import MemoryStorage
-from wukong_sched.storage.protocol import Storage
 
 
 class HasExpression(Protocol):
@@ -54,28 +53,34 @@ def _run_threads(job: Job) -> None:
 
     with contextlib.ExitStack() as stack:
         memory: Callable[[], Any] = dict
+        policy = threads.POLICY
         if job.settings.memory_limit is not None:
-            memory = stack.enter_context(_spill(job)).mapping
+            peak = plan_of(job.lowered).peak_bytes
+            memory = stack.enter_context(_spill(job, peak)).mapping
+            policy = replace(policy, hold_bytes=peak, batch_bytes=peak)
         shown = bar(job.settings, job.progress)
         progress = stack.enter_context(shown) if shown is not None else None
-        store: Storage = Delivery(MemoryStorage(memory()), job.places)
         threads.run(
             job.lowered.program,
-            store,
+            Delivery(MemoryStorage(memory()), job.places),
             workers=workers_of(job.settings),
+            policy=policy,
             memory=memory,
             progress=progress,
             trace=job.trace,
         )
 
 
-def _spill(job: Job) -> Any:
+WORKSPACE = 32 << 20
+"""Bytes that BLAS and a kernel's scratch arrays take in each worker, beside its task's blocks."""
+
+
+def _spill(job: Job, peak: int) -> Any:
     """Blocks on disk beyond what the limit leaves: for this process as it is, and for every worker's running task."""
     from wukong_sched.storage.spill import Spill
 
-    peak = plan_of(job.lowered).peak_bytes
-    left = (job.settings.memory_limit or 0) - resident_bytes() - peak * workers_of(job.settings)
-    return Spill(max(left, peak))
+    busy = (peak + WORKSPACE) * min(workers_of(job.settings), len(job.lowered.program))
+    return Spill(max((job.settings.memory_limit or 0) - resident_bytes() - busy, peak))
 
 
 EXECUTORS: Mapping[str, Callable[[Job], None]] = {"threads": _run_threads, "serial": _run_serial}

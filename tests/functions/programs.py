@@ -63,7 +63,7 @@ def slow(number: int) -> int:
 
 def slower(number: int) -> int:
     """A leaf that takes longer than a lease."""
-    time.sleep(4.0)
+    time.sleep(2.6)
     return number
 
 
@@ -77,6 +77,21 @@ def fail(number: int) -> int:
     if number == 3:
         raise ZeroDivisionError("three")
     return number
+
+
+class Unloadable:
+    """A leaf that cannot be unpickled."""
+
+    def __call__(self, number: int) -> int:
+        return number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return refuse, ()
+
+
+def refuse() -> None:
+    """Fail to load."""
+    raise KeyError("not here")
 
 
 class once:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,23 @@ class TileMissing(Exception):
     def __init__(self, tile: Tile) -> None:
         super().__init__(tile)
         self.tile = tile
+
+
+@dataclass(frozen=True, slots=True)
+class Selected(Mapping[Tile, Any]):
+    """Some of the blocks in a memory; each is looked up, and perhaps loaded, when its turn comes."""
+
+    memory: Mapping[Tile, Any]
+    tiles: tuple[Tile, ...]
+
+    def __getitem__(self, tile: Tile) -> Any:
+        return self.memory[tile]
+
+    def __iter__(self) -> Iterator[Tile]:
+        return iter(self.tiles)
+
+    def __len__(self) -> int:
+        return len(self.tiles)
 
 
 @dataclass(slots=True)
@@ -184,7 +201,7 @@ class Pump:
         return Story(self.around.program.operation(task), array, index, cause)
 
     def _store(self, instruction: Store) -> Event:
-        self.around.storage.put({tile: self.memory[tile] for tile in instruction.tiles})
+        self.around.storage.put(Selected(self.memory, instruction.tiles))
         return Stored()
 
     def _commit(self, instruction: Commit) -> Event:

@@ -46,6 +46,14 @@ class Context(Protocol):
         """Until the function is ended."""
 
 
+class Swept(Exception):
+    """The job's program is not in the store any more: the job is over."""
+
+
+class Unusable(Exception):
+    """The job's program cannot be loaded, whoever tries; an error of the store itself is no such reason."""
+
+
 class Worker:
     """Handles the invocations of one process; `memory` in bytes, 0 if nobody knows."""
 
@@ -63,9 +71,9 @@ class Worker:
         deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
         try:
             job = self._open(message.name)
-        except LookupError:  # swept: the job is over
+        except Swept:
             return OVER
-        except Exception as error:  # a program that cannot be loaded ends its job, with its story
+        except Unusable as error:
             return self._refuse(message, error)
         self._process.cloud.receive(message.tiles)
         Execution(self._process, job, message, deadline).run()
@@ -84,24 +92,30 @@ class Worker:
 
     def _plan(self, name: JobName) -> Plan:
         if name.fingerprint != fingerprint():
-            raise InfrastructureError(
-                f"the client has {name.fingerprint}, the function {fingerprint()}; deploy it again"
-            )
+            raise Unusable(f"the client has {name.fingerprint}, the function {fingerprint()}; deploy it again")
         plan = self._plans.get(name.program)
         if plan is None:
-            key = program_key(name.job)
-            data = self._process.cloud.objects().get([key])[key]
-            plan = self._plans[name.program] = load_plan(data, self._process.key, name.job, name.program)
+            plan = self._plans[name.program] = self._load(name)
         self._plans.move_to_end(name.program)
         if len(self._plans) > PROGRAMS:
             self._plans.popitem(last=False)
         return plan
 
-    def _refuse(self, message: Message, error: Exception) -> str:
+    def _load(self, name: JobName) -> Plan:
+        key = program_key(name.job)
+        found = self._process.cloud.objects().get([key])
+        if key not in found:
+            raise Swept
+        try:
+            return load_plan(found[key], self._process.key, name.job, name.program)
+        except Exception as error:  # whatever loading somebody's classes raises ends the job, with its story
+            raise Unusable(f"{type(error).__name__}: {error}") from error
+
+    def _refuse(self, message: Message, error: Unusable) -> str:
         coordination, token = self._process.cloud.coordination(message.name.job), uuid.uuid4().hex
         lease = coordination.start(message.id, token)
         if lease is not None:
-            story = Story("program", message.name.job, (), f"{type(error).__name__}: {error}")
+            story = Story("program", message.name.job, (), str(error))
             coordination.commit(message.id, token, Commit(lease.seq, failure=story))
         return OVER
 

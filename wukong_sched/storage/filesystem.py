@@ -18,7 +18,6 @@ import numpy as np
 
 from wukong_sched.storage.codec import Buffer
 from wukong_sched.storage.objects import Objects, Pieces, StoreFull, Tally, size
-from wukong_sched.storage.spill import write_all
 
 LONGEST = 200
 """Characters of a file name; file systems end at 255 bytes."""
@@ -163,3 +162,10 @@ def _key(parts: Sequence[str]) -> str:
 
 
 _: type[Objects] = FilesystemObjects
+
+
+def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
+    """Write all of the data, however little a single write takes."""
+    view = memoryview(data).cast("B")
+    while view:
+        view = view[os.write(descriptor, view[: 1 << 30]) :]

@@ -1,36 +1,45 @@
-"""Blocks in memory up to a limit; beyond it, the least recently used go compressed to a private directory.
+"""Blocks in memory up to a limit; beyond it, the least recently used go compressed to a private file without a name.
 
 One `Spill` serves a whole job: the store of its tiles and the memories of its executors are mappings on top of it, and
-a block that several of them hold is counted once. The directory is made at the first spill, readable by its owner
-alone, and removed when the job ends, however it ends. What is no array (a tuple of them, any Python object) stays in
-memory if it is small, and else is pickled under a signature with a key that never leaves the process.
+a block that several of them hold is counted once. What is no array (a tuple of them, any Python object) is pickled with
+its buffers out of band: these go to the file, and the pickle itself, which is small, never leaves the process.
 """
 
 from __future__ import annotations
 
-import hmac
-import os
+import ctypes
 import pickle
-import secrets
-import shutil
-import tempfile
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from wukong_sched.errors import InfrastructureError
 from wukong_sched.program import Tile
 from wukong_sched.storage.codec import decode, encode
+from wukong_sched.storage.scratch import Piece, Scratch
 
 SMALL = 1 << 12
 """Bytes below which a block is never spilled."""
+
+
+TRIMMED = 1 << 25
+"""Bytes evicted after which the allocator is asked to give memory back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A block on disk."""
+
+    piece: Piece
+    pickled: bytes = b""
+    """What is not in the file: the pickle of a block that is no array; empty for an array."""
+    lengths: tuple[int, ...] = ()
+    """Bytes of each of the pickle's buffers, one after the other in the file."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,22 +49,22 @@ class Cell:
     block: Any
     nbytes: int
     holders: int = 1
-    path: Path | None = None
+    saved: Saved | None = None
     """Where it is on disk; kept when the block comes back, since blocks do not change."""
 
 
 class Spill:
-    """The memory of one job: at most `limit` bytes of blocks stay resident, apart from those in use."""
+    """The memory of one job: at most `limit` bytes of blocks stay resident, apart from those in use.
+
+    The file is in `directory`, or where temporary files go. OSError from whatever the disk refuses.
+    """
 
     def __init__(self, limit: int, directory: str | None = None) -> None:
         self.limit, self.resident, self.spilled_bytes = limit, 0, 0
-        self._parent = directory
-        self._directory: Path | None = None
-        self._key = secrets.token_bytes(32)
+        self.scratch = Scratch(directory)
         self._lock = threading.RLock()
         self._recent: OrderedDict[int, Cell] = OrderedDict()
-        self._count = 0
-        self._cleanup: weakref.finalize[..., Any] | None = None
+        self._evicted = 0
 
     def __enter__(self) -> Spill:
         return self
@@ -69,9 +78,9 @@ class Spill:
         return f"Spill(limit={self.limit}, resident={self.resident}, spilled_bytes={self.spilled_bytes})"
 
     def close(self) -> None:
-        """Remove everything from disk."""
-        if self._cleanup is not None:
-            self._cleanup()
+        """Give the disk space back."""
+        with self._lock:
+            self.scratch.close()
 
     def mapping(self) -> SpillingBlocks:
         """One more holder's blocks."""
@@ -91,8 +100,8 @@ class Spill:
     def use(self, cell: Cell) -> Any:
         """The block of a cell, from disk if need be."""
         with self._lock:
-            if cell.block is None and cell.path is not None:
-                cell.block = self._load(cell.path)
+            if cell.block is None and cell.saved is not None:
+                cell.block = self._load(cell.saved)
                 self._enter(cell)
             elif id(cell.block) in self._recent:
                 self._recent.move_to_end(id(cell.block))
@@ -105,8 +114,8 @@ class Spill:
             if cell.holders:
                 return
             self._leave(cell)
-            if cell.path is not None:
-                cell.path.unlink(missing_ok=True)
+            if cell.saved is not None:
+                self.scratch.release(cell.saved.piece)
 
     def _enter(self, cell: Cell) -> None:
         if cell.nbytes < SMALL:
@@ -122,44 +131,49 @@ class Spill:
             self.resident -= cell.nbytes
 
     def _evict(self, cell: Cell) -> None:
-        if cell.path is None:
-            cell.path = self._save(cell.block)
+        if cell.saved is None:
+            cell.saved = self._save(cell.block)
         self._leave(cell)
         cell.block = None
+        self._evicted += cell.nbytes
+        if self._evicted >= TRIMMED:
+            self._evicted = 0
+            trim_memory()
 
-    def _save(self, block: Any) -> Path:
-        self._count += 1
-        path = self._private() / str(self._count)
-        pieces = encode(block) if plain(block) else self._sign(block)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0) as file:
-            for piece in pieces:
-                write_all(file.fileno(), piece)
-                self.spilled_bytes += len(piece)
-        return path
+    def _save(self, block: Any) -> Saved:
+        if plain(block):
+            saved = Saved(self.scratch.write(encode(block)))
+        else:
+            buffers: list[pickle.PickleBuffer] = []
+            pickled = pickle.dumps(block, protocol=5, buffer_callback=buffers.append)
+            raw = [buffer.raw() for buffer in buffers]
+            saved = Saved(self.scratch.write(raw), pickled, tuple(map(len, raw)))
+        self.spilled_bytes += saved.piece.length
+        return saved
 
-    def _load(self, path: Path) -> Any:
-        data = bytearray(path.stat().st_size)
-        with open(path, "rb", buffering=0) as file:
-            view = memoryview(data)
-            while view and (count := file.readinto(view)):
-                view = view[count:]
-        return decode(data, path.name) if data[:4] != b"SGND" else self._verify(data, path)
+    def _load(self, saved: Saved) -> Any:
+        data = self.scratch.read(saved.piece)
+        if not saved.pickled:
+            return decode(data, f"at {saved.piece.start} of the spill file")
+        view, buffers = memoryview(data), []
+        for length in saved.lengths:
+            buffers.append(view[:length])
+            view = view[length:]
+        return pickle.loads(saved.pickled, buffers=buffers)
 
-    def _sign(self, block: Any) -> list[bytes]:
-        data = pickle.dumps(block, protocol=5)
-        return [b"SGND", hmac.digest(self._key, data, "sha256"), data]
 
-    def _verify(self, data: bytearray, path: Path) -> Any:
-        body = bytes(data[36:])
-        if not hmac.compare_digest(bytes(data[4:36]), hmac.digest(self._key, body, "sha256")):
-            raise InfrastructureError(f"spilled block {path.name} was changed on disk; it is not loaded")
-        return pickle.loads(body)
+@cache
+def _allocator() -> Any:
+    """The C library, if its allocator can give memory back when asked."""
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "malloc_trim") else None
 
-    def _private(self) -> Path:
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="sarray-spill-", dir=self._parent))
-            self._cleanup = weakref.finalize(self, shutil.rmtree, self._directory, True)
-        return self._directory
+
+def trim_memory() -> None:
+    """Ask the allocator to return freed blocks to the system, where it keeps them otherwise (glibc)."""
+    library = _allocator()
+    if library is not None:
+        library.malloc_trim(ctypes.c_size_t(0))
 
 
 class SpillingBlocks(MutableMapping[Tile, Any]):
@@ -218,10 +232,3 @@ def footprint(block: Any) -> int:
     if isinstance(block, tuple | list):
         return sum(map(footprint, block))
     return int(getattr(block, "nbytes", 0))
-
-
-def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
-    """Write all of the data, however little a single write takes."""
-    view = memoryview(data).cast("B")
-    while view:
-        view = view[os.write(descriptor, view[: 1 << 30]) :]

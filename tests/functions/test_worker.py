@@ -1,0 +1,229 @@
+"""A function's inside, in this process: invocations are a queue, so that each can be looked at."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functions import programs
+from wukong_sched.coordination.protocol import State
+from wukong_sched.drivers.functions import POLICY
+from wukong_sched.errors import InfrastructureError
+from wukong_sched.functions.events import JobName
+from wukong_sched.functions.places import Addresses, Places
+from wukong_sched.functions.plan import Plan, fingerprint
+from wukong_sched.functions.submitted import Submitted, submit
+from wukong_sched.functions.worker import OVER, SPARE, WATCHED, Worker
+from wukong_sched.program import Program
+from wukong_sched.services.valkey import Valkey
+
+KEY = b"key"
+SCATTER = replace(POLICY, invoke_seconds=1e-9, latency=0.0, bandwidth=math.inf, quantum=1e-9, hold_bytes=0)
+
+
+@dataclass
+class Queue:
+    """Keeps events; `idle` is what it says of free functions."""
+
+    idle: int | None = None
+    room: int = 4000
+    events: deque[bytes] = field(default_factory=deque)
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    def invoke(self, events: Sequence[bytes]) -> None:
+        self.events.extend(events)
+        self.sent += map(json.loads, events)
+
+    def free(self) -> int | None:
+        return self.idle
+
+
+@dataclass
+class Context:
+    """So much time is left."""
+
+    milliseconds: int = 10**6
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Valkey]:
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def places(valkey: Valkey, queue: Queue, tmp_path: Path) -> Iterator[Places]:
+    places = Places(Addresses(valkey.url, f"file://{tmp_path}"), queue)
+    yield places
+    places.close()
+
+
+def drain(worker: Worker, queue: Queue, context: Context | None = None) -> list[str]:
+    """Handle what is in the queue until nothing is."""
+    answers = []
+    while queue.events:
+        answers.append(worker.handle(json.loads(queue.events.popleft()), context or Context()))
+    return answers
+
+
+def begun(places: Places, program: Program, policy: Any = POLICY, share: int = 1) -> Submitted:
+    return submit(places, KEY, Plan(program, policy, 60.0), share=share)
+
+
+def values(job: Submitted) -> list[Any]:
+    assert job.coordination.read().state is State.DONE
+    found = [value for blocks in job.blocks() for value in blocks.values()]
+    job.sweep()
+    return found
+
+
+@pytest.mark.parametrize("share", [1, 2, 5, 40])
+def test_executors_divide_what_they_may_count_on(places: Places, queue: Queue, share: int) -> None:
+    job = begun(places, programs.tree(64), SCATTER, share)
+    drain(Worker(places, KEY), queue)
+    assert values(job) == [sum(range(64))]
+    assert queue.sent[0]["share"] == share
+    assert all(1 <= event["share"] <= max(1, share // 2) for event in queue.sent[1:])
+    assert (len(queue.sent) > 1) == (share > 1)
+
+
+def test_an_executor_hands_over_when_memory_is_full(places: Places, queue: Queue) -> None:
+    job = begun(places, programs.crowd(6), replace(SCATTER, quantum=1e-6))
+    drain(Worker(places, KEY, memory=1), queue)
+    assert {event["id"] for event in queue.sent} == {"task/0@0"}
+    assert len(queue.sent) >= 6
+    assert sorted(values(job)) == list(range(6))
+
+
+def test_an_executor_hands_over_when_time_is_up(places: Places, queue: Queue) -> None:
+    job = begun(places, programs.crowd(6), replace(SCATTER, quantum=1e-6, margin=0.99))
+    drain(Worker(places, KEY), queue, Context(1000))
+    assert len(queue.sent) >= 3
+    assert sorted(values(job)) == list(range(6))
+
+
+@pytest.mark.parametrize(("room", "travels"), [(4000, True), (2000, False)])
+def test_tiles_travel_as_far_as_there_is_room(places: Places, queue: Queue, room: int, travels: bool) -> None:
+    queue.room = room
+    job = begun(places, programs.diamonds(8), SCATTER, 4)
+    drain(Worker(places, KEY), queue)
+    assert sorted(values(job)) == [2 * number + 3 for number in range(8)]
+    assert any("tiles" in event for event in queue.sent) == travels
+    assert all(len(json.dumps(event)) <= max(room, 2000) for event in queue.sent)
+
+
+def test_a_watchdog_starts_who_should_run(places: Places, queue: Queue) -> None:
+    job = begun(places, programs.tree(4))
+    lost = queue.events.popleft()
+    worker = Worker(places, KEY)
+    watch = {**json.loads(lost), "id": ""}
+    job.coordination.sweep()
+    assert worker.handle(watch, Context()) == OVER
+    places.addresses = replace(places.addresses, grace=0.0)
+    job = begun(places, programs.tree(4))
+    queue.events.clear()
+    watch = {**json.loads(lost), "job": job.name.job, "id": ""}
+    assert worker.handle(watch, Context()) == WATCHED
+    drain(worker, queue)
+    assert values(job) == [6]
+
+
+@pytest.mark.parametrize("idle", [None, 0, 5])
+def test_a_watchdog_floods_nobody(places: Places, queue: Queue, idle: int | None) -> None:
+    places.addresses = replace(places.addresses, grace=0.0)
+    job = begun(places, programs.crowd(12), SCATTER, 8)
+    worker = Worker(places, KEY)
+    worker.handle(json.loads(queue.events.popleft()), Context())
+    waiting = len(job.coordination.read().startable)
+    queue.events.clear()
+    queue.idle = idle
+    worker.handle({**queue.sent[0], "id": ""}, Context())
+    assert len(queue.events) == (waiting if idle is None else min(waiting, idle + 1))
+    assert waiting > 1
+    job.sweep()
+
+
+def test_a_watchdog_whose_time_is_up_has_a_successor(places: Places, queue: Queue) -> None:
+    job = begun(places, programs.tree(4))
+    queue.events.clear()
+    event = {**queue.sent[0], "id": "", "every": 0.01}
+    assert Worker(places, KEY).handle(event, Context(int(SPARE * 1000))) == WATCHED
+    assert json.loads(queue.events.pop()) == event
+    job.sweep()
+
+
+def test_a_function_of_another_version_says_so(places: Places, queue: Queue) -> None:
+    job = begun(places, programs.tree(4))
+    event = {**queue.sent[0], "fingerprint": "python 2.7, numpy 1.0"}
+    assert Worker(places, KEY).handle(event, Context()) == OVER
+    story = job.coordination.read().story
+    assert story is not None
+    assert f"the client has python 2.7, numpy 1.0, the function {fingerprint()}" in story.cause
+    job.sweep()
+
+
+def test_a_program_whose_loading_fails_ends_its_job(places: Places, queue: Queue) -> None:
+    job = begun(places, programs.tree(2, programs.Unloadable()))
+    assert drain(Worker(places, KEY), queue) == [OVER]
+    story = job.coordination.read().story
+    assert story is not None
+    assert "KeyError: 'not here'" in story.cause
+    job.sweep()
+
+
+def test_a_store_that_fails_fails_the_invocation_alone(places: Places, queue: Queue) -> None:
+    job = begun(places, programs.tree(2))
+    worker, get, broken = Worker(places, KEY), places.objects().get, iter([True])
+
+    def fail_once(keys: Sequence[str]) -> Any:
+        if next(broken, False):
+            raise InfrastructureError("the store does not answer")
+        return get(keys)
+
+    places.objects().get = fail_once  # type: ignore[method-assign]
+    event = json.loads(queue.events[0])
+    with pytest.raises(InfrastructureError):
+        worker.handle(event, Context())
+    drain(worker, queue)
+    assert values(job) == [1]
+
+
+def test_an_invocation_of_a_job_that_is_over_does_nothing(places: Places, queue: Queue) -> None:
+    job = begun(places, programs.tree(4))
+    event = json.loads(queue.events[0])
+    worker = Worker(places, KEY)
+    drain(worker, queue)
+    assert values(job) == [6]
+    left = set(places.objects().keys(""))
+    for late in (worker, Worker(places, KEY)):
+        late.handle(event, Context())
+    assert set(places.objects().keys("")) == left
+    assert not queue.events
+
+
+def test_programs_are_fetched_once(places: Places, queue: Queue) -> None:
+    job = begun(places, programs.tree(4))
+    worker, fetched = Worker(places, KEY), []
+    get = places.objects().get
+    places.objects().get = lambda keys: fetched.append(keys) or get(keys)  # type: ignore[method-assign,func-returns-value]
+    queue.events.extend([queue.events[0]] * 3)
+    drain(worker, queue)
+    assert [keys for keys in fetched if any(key.endswith("/program") for key in keys)] == [fetched[0]]
+    assert values(job) == [6]
+    assert worker._job is not None
+    assert worker._job.name == JobName(job.name.job, job.name.program, fingerprint())
