@@ -74,13 +74,17 @@ def _run_threads(job: Job) -> None:
 WORKSPACE = 32 << 20
 """Bytes that BLAS and a kernel's scratch arrays take in each worker, beside its task's blocks."""
 
+ALLOCATED = 0.9
+"""Share of the memory limit that is dealt out; the rest is for what the allocator cannot use."""
+
 
 def _spill(job: Job, peak: int) -> Any:
     """Blocks on disk beyond what the limit leaves: for this process as it is, and for every worker's running task."""
     from wukong_sched.storage.spill import Spill
 
     busy = (peak + WORKSPACE) * min(workers_of(job.settings), len(job.lowered.program))
-    return Spill(max((job.settings.memory_limit or 0) - resident_bytes() - busy, peak))
+    limit = int((job.settings.memory_limit or 0) * ALLOCATED)
+    return Spill(max(limit - resident_bytes() - busy, peak))
 
 
 EXECUTORS: Mapping[str, Callable[[Job], None]] = {"threads": _run_threads, "serial": _run_serial}

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from wukong_sched.coordination.protocol import State
-from wukong_sched.errors import InfrastructureError, Story
+from wukong_sched.errors import Story
 from wukong_sched.functions.cloud import Cloud
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.execution import Execution, Job, Process
