@@ -4,65 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from sarray import session
 from sarray.array import Array, as_array, from_values
 from sarray.dtypes import numeric
 from sarray.grid import Chunks, normalize_chunks
-
-PathLike = str | os.PathLike[str]
-
-
-@dataclass(frozen=True, slots=True)
-class NpyFile:
-    """The array in a ``.npy`` file: mapped into memory anew for each part that is read or written, and let go after."""
-
-    path: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fortran: bool
-    offset: int
-    """Bytes before the first element."""
-
-    random_access: ClassVar[bool] = True
-
-    @staticmethod
-    def open(path: PathLike) -> NpyFile:
-        """Read the header; ValueError if it is none."""
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(mapped, np.memmap):
-            raise ValueError(
-                f"{os.fspath(path)!r} holds no single array; write numpy.load(path)['name'] for a .npz file"
-            )
-        fortran = mapped.flags.f_contiguous and not mapped.flags.c_contiguous
-        return NpyFile(os.path.abspath(path), mapped.shape, mapped.dtype, fortran, mapped.offset)
-
-    @staticmethod
-    def create(path: PathLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NpyFile:
-        """A new file of zeros, which take no room until they are written."""
-        with open(path, "wb") as file:
-            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            offset = file.tell()
-            file.truncate(offset + dtype.itemsize * int(np.prod(shape, dtype=object)))
-        return NpyFile(os.path.abspath(path), shape, dtype, False, offset)
-
-    def _mapped(self, mode: Literal["r", "r+"]) -> NDArray[Any]:
-        if 0 in self.shape:
-            return np.empty(self.shape, self.dtype)
-        return np.memmap(self.path, self.dtype, mode, self.offset, self.shape, "F" if self.fortran else "C")
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        return np.asarray(self._mapped("r")[index])
-
-    def __setitem__(self, index: Any, values: Any) -> None:
-        self._mapped("r+")[index] = values
+from sarray.npy_file import NpyFile, PathLike
 
 
 def from_npy(path: PathLike, chunks: Chunks = "auto") -> Array:

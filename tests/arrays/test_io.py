@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import sarray as sa
-from sarray.io import NpyFile
+from sarray.npy_file import NpyFile
 from tests.arrays.drawn import NUMBERS, chunked
 
 
@@ -91,3 +93,32 @@ def test_archives_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=np.zeros(3))
     with pytest.raises(ValueError, match=r"numpy\.load\(path\)\['name'\]"):
         sa.from_npy(tmp_path / "x.npz")
+
+
+@given(st.data())
+def test_parts_of_files_are_those_of_arrays(data: st.DataObject) -> None:
+    shape = tuple(
+        data.draw(st.lists(st.integers(0, 700), max_size=1)) + data.draw(st.lists(st.integers(0, 9), max_size=2))
+    )
+    ends = [sorted(data.draw(st.tuples(st.integers(0, n), st.integers(0, n)))) for n in shape]
+    index = tuple(slice(*each) for each in ends)
+    expected = np.random.default_rng(1).random(shape)
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "x.npy")
+        np.save(path, expected)
+        file = NpyFile.open(path)
+        part = file[index]
+        np.testing.assert_array_equal(part, expected[index])
+        file[index] = -part
+        expected[index] *= -1
+        np.testing.assert_array_equal(np.load(path), expected)
+
+
+def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, data: Any, position: int) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    with pytest.raises(OSError, match="No space left"):
+        sa.to_npy(sa.ones((100, 100), chunks=50), tmp_path / "x.npy")
+    assert not list(tmp_path.iterdir())

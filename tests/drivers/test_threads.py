@@ -28,7 +28,8 @@ def combine(number, *values):
 def mappings(draw):
     """A random DAG as {key: (function, *args)}, and the keys wanted of it."""
     size = draw(st.integers(1, 40))
-    earlier = [st.lists(st.integers(0, key - 1), max_size=4, unique=True) if key else st.just([]) for key in range(size)]
+    some = [st.lists(st.integers(0, key - 1), max_size=4, unique=True) for key in range(1, size)]
+    earlier = [st.just([]), *some]
     mapping = {f"t{key}": (combine, key, *[f"t{x}" for x in draw(args)]) for key, args in enumerate(earlier)}
     wanted = draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=5, unique=True))
     return mapping, [f"t{key}" for key in wanted]

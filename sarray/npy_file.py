@@ -1,0 +1,150 @@
+"""The array in a ``.npy`` file, read and written in parts.
+
+Parts are read and written with plain calls, run by run of what is contiguous in the file: a mapping would count all
+pages around a part as this process's memory, and would end it, with a signal, when the disk is full. Only parts whose
+runs are shorter than a page are read through a mapping.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+PathLike = str | os.PathLike[str]
+PAGE = 4096
+"""Bytes of a run from which it is read by a call of its own."""
+MOST = 1 << 30
+"""Bytes of one read or write: what the system calls take at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Where the contiguous parts of a block begin in a file in C order."""
+
+    bounds: tuple[tuple[int, int], ...]
+    """Of the block, by axis."""
+    extents: tuple[int, ...]
+    """Of the whole array."""
+    itemsize: int
+    offset: int
+    """Bytes before the first element."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the block."""
+        return tuple(stop - start for start, stop in self.bounds)
+
+    @property
+    def outer(self) -> int:
+        """Number of axes that lie outside of a run: behind them, all but the first are taken whole."""
+        axis = len(self.bounds)
+        while axis and self.bounds[axis - 1] == (0, self.extents[axis - 1]):
+            axis -= 1
+        return max(0, axis - 1)
+
+    @property
+    def length(self) -> int:
+        """Bytes of a run."""
+        return prod(self.shape[self.outer :]) * self.itemsize
+
+    def __iter__(self) -> Iterator[int]:
+        strides = [self.itemsize * prod(self.extents[axis + 1 :]) for axis in range(len(self.extents))]
+        first = self.offset + sum(start * stride for (start, _), stride in zip(self.bounds, strides, strict=True))
+        for place in product(*map(range, self.shape[: self.outer])):
+            yield first + sum(number * stride for number, stride in zip(place, strides, strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class NpyFile:
+    """The array in a ``.npy`` file: read and written part by part."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+    offset: int
+    """Bytes before the first element."""
+
+    random_access: ClassVar[bool] = True
+
+    @staticmethod
+    def open(path: PathLike) -> NpyFile:
+        """Read the header; ValueError if it is none."""
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(mapped, np.memmap):
+            raise ValueError(
+                f"{os.fspath(path)!r} holds no single array; write numpy.load(path)['name'] for a .npz file"
+            )
+        fortran = mapped.flags.f_contiguous and not mapped.flags.c_contiguous
+        return NpyFile(os.path.abspath(path), mapped.shape, mapped.dtype, fortran, mapped.offset)
+
+    @staticmethod
+    def create(path: PathLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NpyFile:
+        """A new file of zeros, which take no room until they are written."""
+        with open(path, "wb") as file:
+            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            offset = file.tell()
+            file.truncate(offset + dtype.itemsize * int(np.prod(shape, dtype=object)))
+        return NpyFile(os.path.abspath(path), shape, dtype, False, offset)
+
+    def __getitem__(self, index: tuple[slice, ...]) -> NDArray[Any]:
+        runs = self._runs(index)
+        if self.fortran or runs.length < PAGE:
+            return np.array(self._mapped()[index])
+        part = np.empty(runs.shape, self.dtype)
+        memory = _bytes(part)
+        with self._opened(os.O_RDONLY) as descriptor:
+            for number, position in enumerate(runs):
+                _read(descriptor, memory[number * runs.length :][: runs.length], position)
+        return part
+
+    def __setitem__(self, index: tuple[slice, ...], values: Any) -> None:
+        runs = self._runs(index)
+        memory = _bytes(np.ascontiguousarray(np.broadcast_to(np.asarray(values, self.dtype), runs.shape)))
+        with self._opened(os.O_WRONLY) as descriptor:
+            for number, position in enumerate(runs if memory else ()):
+                _write(descriptor, memory[number * runs.length :][: runs.length], position)
+
+    def _runs(self, index: tuple[slice, ...]) -> Runs:
+        bounds = tuple((each.start, each.stop) for each in index)
+        return Runs(bounds, self.shape, self.dtype.itemsize, self.offset)
+
+    @contextmanager
+    def _opened(self, flags: int) -> Iterator[int]:
+        descriptor = os.open(self.path, flags)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _mapped(self) -> NDArray[Any]:
+        if 0 in self.shape:
+            return np.empty(self.shape, self.dtype)
+        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, "F" if self.fortran else "C")
+
+
+def _bytes(block: NDArray[Any]) -> memoryview:
+    return block.reshape(-1).view(np.uint8).data if block.size else memoryview(b"")
+
+
+def _read(descriptor: int, memory: memoryview, position: int) -> None:
+    while memory:
+        count = os.preadv(descriptor, [memory[:MOST]], position)
+        if not count:
+            raise OSError(f"the file ends at byte {position}, {len(memory)} bytes early: somebody cut it")
+        memory, position = memory[count:], position + count
+
+
+def _write(descriptor: int, memory: memoryview, position: int) -> None:
+    while memory:
+        count = os.pwrite(descriptor, memory[:MOST], position)
+        memory, position = memory[count:], position + count
