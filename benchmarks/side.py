@@ -22,6 +22,7 @@ def main(row: str, side: str, scale: str) -> None:
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
         if line.strip() == "run":
+            measure()  # not counted: while the other sides ran, the system took memory and caches back
             print(repr(measure()), file=answers, flush=True)
 
 

@@ -87,8 +87,25 @@ def _spill(job: Job, peak: int) -> Any:
     return Spill(max(limit - resident_bytes() - busy, peak))
 
 
-EXECUTORS: Mapping[str, Callable[[Job], None]] = {"threads": _run_threads, "serial": _run_serial}
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """Who runs a job."""
+
+    run: Callable[[Job], None]
+    rounds: int
+    """Tasks that each worker should find (`Limits.rounds`): many where reading is free."""
+
+
+EXECUTORS: Mapping[str, Executor] = {"threads": Executor(_run_threads, 16), "serial": Executor(_run_serial, 16)}
 """Who can run a job, by name."""
+
+
+def executor_of(asked: Settings) -> Executor:
+    """The executor that is asked for; ValueError if there is none of that name."""
+    executor = EXECUTORS.get(asked.executor)
+    if executor is None:
+        raise ValueError(f"there is no executor {asked.executor!r}; known: {', '.join(EXECUTORS)}")
+    return executor
 
 
 def compute(
@@ -234,16 +251,14 @@ def _run(
         raise NestedComputeError(
             "compute() was called inside a task; build one expression and compute it outside, or hand in NumPy arrays"
         )
-    run = EXECUTORS.get(asked.executor)
-    if run is None:
-        raise ValueError(f"there is no executor {asked.executor!r}; known: {', '.join(EXECUTORS)}")
+    executor = executor_of(asked)
     if not expressions:
         return
     lowered = lower(expressions, limits_of(asked))
     if asked.memory_limit is not None:
         plan_of(lowered).check(asked.memory_limit, min(workers_of(asked), len(lowered.program)))
     with single_threaded() if lowered.uses_blas else contextlib.nullcontext():
-        run(Job(lowered, asked, places, progress, trace))
+        executor.run(Job(lowered, asked, places, progress, trace))
 
 
 def workers_of(asked: Settings) -> int:
@@ -259,7 +274,8 @@ def processors() -> int:
 def limits_of(asked: Settings) -> Limits:
     """What one task may use."""
     memory = asked.memory_limit or _machine_bytes() // 2
-    return Limits(memory // workers_of(asked), workers_of(asked), asked.split_every)
+    workers = workers_of(asked)
+    return Limits(memory // workers, workers, executor_of(asked).rounds, asked.split_every)
 
 
 def resident_bytes() -> int:

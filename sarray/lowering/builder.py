@@ -45,6 +45,8 @@ class Limits:
     """Bytes that the blocks of one running task may take."""
     workers: int
     """Tasks that are expected to run at once; wide operations are cut into a few times as many tasks."""
+    rounds: int = 4
+    """Tasks that every worker should find: where reading is free, many small ones keep all workers busy to the end."""
     split_every: int = 8
     """Blocks that one task of a tree reduction combines, unless the call says otherwise."""
 

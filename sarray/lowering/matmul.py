@@ -198,7 +198,8 @@ def _layout(expression: Expression, builder: Builder) -> Layout:
     if task_bytes(_product(layout, expression), (1, 1)) > builder.limits.task_bytes:
         layout = replace(layout, steps=max(inner, key=len))
     layout = replace(layout, splits=_splits(_product(layout, expression), len(layout.steps)))
-    return replace(layout, tile=choose(_product(layout, expression), builder.limits.task_bytes, builder.limits.workers))
+    limits = builder.limits
+    return replace(layout, tile=choose(_product(layout, expression), limits.task_bytes, limits.workers, limits.rounds))
 
 
 def _splits(product: Product, steps: int) -> int:

@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-ROUNDS = 4
-"""Tasks that every worker should find at least: a worker that is slowed down can then be helped by the others."""
 NEARLY = 0.97
 """Share of the best balance that is as good as the best."""
 
@@ -61,14 +59,14 @@ def balance(product: Product, tile: tuple[int, int], workers: int) -> float:
 
 
 @cache
-def choose(product: Product, limit: int, workers: int) -> tuple[int, int]:
-    """Blocks of C down and across that one task computes.
+def choose(product: Product, limit: int, workers: int, rounds: int) -> tuple[int, int]:
+    """Blocks of C down and across that one task computes, so that every worker finds `rounds` tasks or more.
 
-    >>> choose(Product((6, 6), 1, 8, 8, 8), 2**30, 2), choose(Product((6, 6), 1, 8, 8, 8), 40, 2)
+    >>> choose(Product((6, 6), 1, 8, 8, 8), 2**30, 2, 4), choose(Product((6, 6), 1, 8, 8, 8), 40, 2, 4)
     ((1, 3), (1, 1))
     """
     fitting = [tile for tile in _candidates(product.blocks) if task_bytes(product, tile) <= limit]
-    enough = [tile for tile in fitting if _tasks(product, tile) >= ROUNDS * workers] or [(1, 1)]
+    enough = [tile for tile in fitting if _tasks(product, tile) >= rounds * workers] or [(1, 1)]
     best = max(balance(product, tile, workers) for tile in enough)
     busy = [tile for tile in enough if balance(product, tile, workers) >= NEARLY * best]
     return min(busy, key=lambda tile: (_traffic(product, tile), tile))
