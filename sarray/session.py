@@ -87,6 +87,13 @@ def _spill(job: Job, peak: int) -> Any:
     return Spill(max(limit - resident_bytes() - busy, peak))
 
 
+def _run_functions(job: Job) -> None:
+    from sarray import local_functions
+
+    storage = Delivery(MemoryStorage(), job.places)
+    local_functions.run(job.lowered.program, storage, workers_of(job.settings))
+
+
 @dataclass(frozen=True, slots=True)
 class Executor:
     """Who runs a job."""
@@ -96,7 +103,11 @@ class Executor:
     """Tasks that each worker should find (`Limits.rounds`): many where reading is free."""
 
 
-EXECUTORS: Mapping[str, Executor] = {"threads": Executor(_run_threads, 16), "serial": Executor(_run_serial, 16)}
+EXECUTORS: Mapping[str, Executor] = {
+    "threads": Executor(_run_threads, 16),
+    "serial": Executor(_run_serial, 16),
+    "functions": Executor(_run_functions, 4),
+}
 """Who can run a job, by name."""
 
 
