@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels.cost import Cost
 from wukong_sched.drivers import serial, threads
 from wukong_sched.errors import NestedComputeError, TaskError
 from wukong_sched.explicit import Explicit
+from wukong_sched.recurrence import Recurrences
+from wukong_sched.rule import ArrayInfo, Rule
 from wukong_sched.storage.memory import MemoryStorage
 from wukong_sched.trace import Trace, replay
 
@@ -163,6 +166,25 @@ def test_the_callers_errstate_reaches_the_tasks():
     with np.errstate(divide="ignore"):
         threads.run(program, storage, workers=1)
     assert list(results(program, storage).values()) == [np.inf]
+
+
+def test_only_few_short_tasks_run_in_the_callers_thread():
+    threads_seen = set()
+
+    def kernel(index):
+        threads_seen.add(threading.current_thread() is threading.main_thread())
+        return 0
+
+    def run(count, flops):
+        rule = Rule("task", "for i in range(n)", ("X[i]",), (), kernel, {}, {"n": count}, cost=Cost(flops, 0, 0))
+        program = Recurrences([rule], {"X": ArrayInfo(8)}, {}, [("X", (count,))])
+        threads_seen.clear()
+        threads.run(program, MemoryStorage(), workers=2)
+        return threads_seen
+
+    assert run(4, 1e3) == {True}
+    assert run(4, 1e9) == {False}
+    assert run(100, 1e3) == {False}
 
 
 def test_progress_ends_at_the_number_of_tasks():

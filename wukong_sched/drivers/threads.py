@@ -5,7 +5,7 @@ An executor that hears of idle workers gives them a share of its ready work: it 
 commit. Nothing is serialised, and nothing crashes alone: there are no leases and no watchdog.
 
 The caller's thread only waits, so Ctrl-C ends the job at once: workers stop before their next task. Only a job of a
-single short task runs in the caller's thread, as its one executor.
+few short tasks runs in the caller's thread, as its one executor.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wukong_sched.errors import NestedComputeError, ProtocolError, TaskError
 from wukong_sched.executor_state import ExecutorState
 from wukong_sched.messages import Give, identity
 from wukong_sched.policy import CostModel, Policy
-from wukong_sched.program import Program, Range, Tile
+from wukong_sched.program import Program, Range, Tile, range_tasks
 from wukong_sched.report import Report
 from wukong_sched.storage.protocol import Storage
 from wukong_sched.trace import Trace
@@ -38,6 +38,9 @@ PATIENCE = 0.9
 """Seconds that the caller of a failed or interrupted job waits for workers to end the task that they are in."""
 TICK = 0.1
 """Seconds between two looks at the progress."""
+
+FEW = 16
+"""Tasks up to which a job may be short enough for the caller's thread."""
 
 Memory = Callable[[], MutableMapping[Tile, Any]]
 
@@ -151,7 +154,7 @@ def run(
     )
     job.coordination.create(1, [Give(identity(leaves[0]), leaves)], {})
     job.invoke([identity(leaves[0])])
-    if _is_short(program, policy, leaves[0]):
+    if _is_short(program, policy, leaves):
         job.work(around)
     else:
         _supervise(job, around, progress)
@@ -160,9 +163,12 @@ def run(
     return Report(job.tasks, job.executors, time.perf_counter() - began)
 
 
-def _is_short(program: Program, policy: Policy, leaves: Range) -> bool:
-    """Whether the job is a single task that takes less time than starting a thread is worth."""
-    return len(program) == 1 and policy.seconds(program.cost(next(iter(program.expand(leaves))))) < policy.quantum
+def _is_short(program: Program, policy: Policy, leaves: Sequence[Range]) -> bool:
+    """Whether the job is a few independent tasks that together take less time than starting threads is worth."""
+    count = sum(stop - start for _, _, start, stop in leaves)
+    if count != len(program) or count > FEW:
+        return False
+    return sum(policy.seconds(program.cost(task)) for task in range_tasks(program, leaves)) < policy.quantum
 
 
 def _supervise(job: Job, around: Surroundings, progress: Callable[[int, int], None] | None) -> None:
