@@ -36,7 +36,7 @@ def test_slices_go_through_functions_and_views(pair: Pair, data: st.DataObject) 
     with np.errstate(all="ignore"):
         found = (x * 2 + x[:1]).T[index] if values.shape[0] else (x * 2).T[index]
         expected = (values * 2 + values[:1]).T[index] if values.shape[0] else (values * 2).T[index]
-    np.testing.assert_array_equal(found.compute(executor="serial"), expected)
+        np.testing.assert_array_equal(found.compute(executor="serial"), expected)
 
 
 @given(chunked((1, 3)), st.data())
