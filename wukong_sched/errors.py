@@ -64,3 +64,10 @@ class TaskError(SchedulerError):
 
     def __reduce__(self) -> tuple[type[TaskError], tuple[Story]]:
         return type(self), (self.story,)
+
+
+def raised(story: Story, cause: BaseException | None) -> TaskError:
+    """The error for a task that raised, with the exception as its cause."""
+    error = TaskError(story)
+    error.__cause__ = cause
+    return error

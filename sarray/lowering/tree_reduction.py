@@ -78,13 +78,20 @@ class Call:
         """The blocks as one; one alone stays as it is."""
         if len(blocks) == 1:
             return blocks[0]
-        found = np.asarray(self.combine.value(*blocks))
+        found = np.asarray(self.combine.value(*map(guarded, blocks)))
         if found.shape != blocks[0].shape or found.dtype != self.dtype:
             raise ValueError(
                 "tree_reduce: combine must return a block like its arguments, "
                 f"{blocks[0].shape} of {np.dtype(self.dtype)}, got {found.shape} of {found.dtype}"
             )
         return found
+
+
+def guarded(block: Block) -> Block:
+    """The block, not to be written to: others may read it too."""
+    view = block.view()
+    view.flags.writeable = False
+    return view
 
 
 def flops(expression: Expression) -> float:

@@ -228,3 +228,14 @@ def test_another_package_called_kernels_is_named(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "ImportError: sarray needs its own package 'kernels'" in run.stderr
     assert str(tmp_path) in run.stderr
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial"])
+def test_a_function_cannot_write_into_blocks_that_others_read(executor: str) -> None:
+    def in_place(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        a += b
+        return a
+
+    y = sa.ones(16, chunks=2) + 1
+    with pytest.raises(sa.TaskError, match="read-only"):
+        sa.compute(y, sa.tree_reduce(y, in_place), executor=executor)

@@ -234,3 +234,50 @@ def test_control_c_ends_the_job_and_its_threads():
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60)[0] == "interrupted [] 0\n"
     assert process.returncode == 0
+
+
+def test_a_failure_is_never_taken_for_a_stall():
+    """Workers end their turns in any order: whoever comes last must not see an idle job that has not ended."""
+
+    def fail(number):
+        raise ValueError(number)
+
+    keys = [f"t{n}" for n in range(6)]
+    fine = Explicit.from_mapping({key: (int, n) for n, key in enumerate(keys)}, keys)
+    failing = Explicit.from_mapping({key: (fail if n == 3 else int, n) for n, key in enumerate(keys)}, keys)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(150):
+            threads.run(fine, MemoryStorage(), workers=4)
+            with pytest.raises(TaskError, match="ValueError: 3"):
+                threads.run(failing, MemoryStorage(), workers=4)
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_nothing_is_stored_after_the_job_has_failed():
+    begun, failed = threading.Event(), threading.Event()
+    stored = []
+
+    class Noting(MemoryStorage):
+        def put(self, blocks):
+            stored.extend(blocks)
+            super().put(blocks)
+
+    def slow(number):
+        begun.set()
+        failed.wait(30)
+        return number
+
+    def fail(number):
+        begun.wait(30)
+        raise ValueError(number)
+
+    mapping = {"a": (fail, 0), "b": (slow, 1)}
+    with pytest.raises(TaskError, match="ValueError"):
+        threads.run(Explicit.from_mapping(mapping, ["a", "b"]), Noting(), workers=2)
+    failed.set()
+    while workers_alive():
+        time.sleep(0.01)
+    assert stored == []

@@ -115,7 +115,9 @@ class Pump:
     token: str
     memory: MutableMapping[Tile, Any] = field(default_factory=dict)
     error: BaseException | None = None
-    """What the task raised, if one did."""
+    """What a task or a source raised, if one did."""
+    story: Story | None = None
+    """The story of that."""
 
     def start(self) -> Event:
         """Take the record over."""
@@ -148,14 +150,15 @@ class Pump:
     def _fetch(self, instruction: Fetch) -> Event:
         program, stored = self.around.program, []
         for tile in instruction.tiles:
+            if self.around.stopped():
+                return Gone()
             if program.is_task_array(tile[0]):
                 stored.append(tile)
                 continue
             try:
                 self.memory[tile] = program.read(tile)
             except Exception as error:  # what a source raises is its user's, as if a task had raised it
-                self.error = error
-                return Raised(Story("read", *tile, f"{type(error).__name__}: {error}"))
+                return self._raised(Story("read", *tile, cause_of(error)), error)
         found = self.around.storage.get(stored) if stored else {}
         for tile, block in found.items():
             self.memory[tile] = block
@@ -174,8 +177,7 @@ class Pump:
             except TileMissing as missing:
                 return Fetched((missing.tile,))
             except Exception as error:  # whatever a task raises ends the job, with its story
-                self.error = error
-                return Raised(self._story(task, error))
+                return self._raised(story_of(self.around.program, task, error), error)
             for tile in drops:
                 memory.pop(tile, None)
         around.ran(len(instruction.steps))
@@ -194,13 +196,13 @@ class Pump:
             raise TileMissing(tile)
         return found[tile]
 
-    def _story(self, task: Task, error: BaseException) -> Story:
-        outputs = self.around.program.outputs(task)
-        array, index = outputs[0] if outputs else task
-        cause = f"{type(error).__name__}: {error}"
-        return Story(self.around.program.operation(task), array, index, cause)
+    def _raised(self, story: Story, error: BaseException) -> Event:
+        self.story, self.error = story, error
+        return Raised(story)
 
     def _store(self, instruction: Store) -> Event:
+        if self.around.stopped():
+            return Gone()
         self.around.storage.put(Selected(self.memory, instruction.tiles))
         return Stored()
 
@@ -227,6 +229,18 @@ class Pump:
 
     def _finish(self, instruction: Finish) -> None:
         self.memory.clear()
+
+
+def cause_of(error: BaseException) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {error}"
+
+
+def story_of(program: Program, task: Task, error: BaseException) -> Story:
+    """What a task was doing when it raised."""
+    outputs = program.outputs(task)
+    array, index = outputs[0] if outputs else task
+    return Story(program.operation(task), array, index, cause_of(error))
 
 
 PERFORM: dict[type, Callable[..., Event | None]] = {

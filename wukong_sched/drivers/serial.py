@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from wukong_sched.drivers.pump import marked
+from wukong_sched.drivers.pump import marked, story_of
+from wukong_sched.errors import raised
 from wukong_sched.program import SINK, Program, Task, Tile, range_tasks
 from wukong_sched.storage.protocol import Storage
 
 
 def run(program: Program, storage: Storage) -> None:
-    """Put the wanted tiles of the program into the storage. Exceptions of tasks come through as they are."""
+    """Put the wanted tiles of the program into the storage. Raises `TaskError` from whatever a task raised."""
     blocks: dict[Tile, Any] = {}
+    unread: dict[Tile, int] = {}
     missing: dict[Task, int] = {}
 
     def block(tile: Tile) -> Any:
@@ -21,15 +23,29 @@ def run(program: Program, storage: Storage) -> None:
         ready = [leaf]
         while ready:
             task = ready.pop()
+            inputs, outputs = produced(program, task), program.outputs(task)
             with marked():
-                results = program.run(task, block)
-            for tile, result in zip(program.outputs(task), results, strict=True):
-                blocks[tile] = result
-                for consumer in program.consumers(tile):
-                    if consumer == SINK:
-                        storage.put({tile: result})
-                        continue
-                    produced = [name for name, _ in program.inputs(consumer) if program.is_task_array(name)]
-                    missing[consumer] = missing.get(consumer, len(produced)) - 1
+                try:
+                    results = dict(zip(outputs, program.run(task, block), strict=True))
+                except Exception as error:  # whatever it is, it is the task's
+                    raise raised(story_of(program, task, error), error) from error
+            for tile in inputs:
+                unread[tile] -= 1
+                if not unread[tile]:
+                    del blocks[tile], unread[tile]
+            for tile, result in results.items():
+                if program.is_wanted(tile):
+                    storage.put({tile: result})
+                consumers = [consumer for consumer in program.consumers(tile) if consumer != SINK]
+                if consumers:
+                    blocks[tile], unread[tile] = result, len(consumers)
+                for consumer in consumers:
+                    missing[consumer] = missing.get(consumer, len(produced(program, consumer))) - 1
                     if not missing[consumer]:
+                        del missing[consumer]
                         ready.append(consumer)
+
+
+def produced(program: Program, task: Task) -> list[Tile]:
+    """The inputs of a task that tasks have made."""
+    return [tile for tile in program.inputs(task) if program.is_task_array(tile[0])]

@@ -21,7 +21,7 @@ from typing import Any
 from wukong_sched.coordination.memory import MemoryCoordination
 from wukong_sched.coordination.protocol import State
 from wukong_sched.drivers.pump import Pump, Surroundings, inside_task, marked
-from wukong_sched.errors import NestedComputeError, ProtocolError, TaskError
+from wukong_sched.errors import NestedComputeError, ProtocolError, raised
 from wukong_sched.executor_state import ExecutorState
 from wukong_sched.messages import Give, identity
 from wukong_sched.policy import CostModel, Policy
@@ -97,19 +97,17 @@ class Job:
             return self.turns.popleft()
 
     def turned(self, pump: Pump) -> None:
-        """A turn has ended: is the job over?"""
-        view = self.coordination.read()
+        """A turn has ended: is the job over? Decided in one piece, or a worker might take another's end for a stall."""
         with self.changed:
             self.busy -= 1
-            stalled = not self.busy and not self.turns
-        if view.state is State.DONE:
-            self.end()
-        elif view.story is not None and pump.error is not None:
-            failure = TaskError(view.story)
-            failure.__cause__ = pump.error
-            self.end(failure)
-        elif stalled and not self.over.is_set():
-            self.end(ProtocolError("every worker is idle, but the job has not ended; please report this bug"))
+            view = self.coordination.read()
+            if view.state is State.DONE:
+                self.end()
+            elif view.state is State.FAILED and view.story is not None:
+                if view.story == pump.story:
+                    self.end(raised(view.story, pump.error))
+            elif not self.busy and not self.turns and not self.over.is_set():
+                self.end(ProtocolError("every worker is idle, but the job has not ended; please report this bug"))
 
     def work(self, around: Surroundings) -> None:
         """One worker: turn after turn until the job is over."""
