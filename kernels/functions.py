@@ -80,6 +80,20 @@ def imag(x: Any, *, out: Block) -> None:
     np.copyto(out, np.imag(x))
 
 
+def rounded(x: Any, decimals: int = 0, *, out: Block | None = None) -> Block:
+    """``x`` rounded to a number of decimals, halves to even; a new array without ``out``.
+
+    >>> out = np.empty(2, "i8")
+    >>> rounded(np.array([15, 25]), -1, out=out)
+    array([20, 20])
+    """
+    if out is None or out.dtype.kind not in "iu":
+        return np.asarray(np.round(x, decimals, out=out))
+    # NumPy divides and multiplies integers as floats, and writes into integers only what it allocates itself.
+    np.copyto(out, np.round(x, decimals))
+    return out
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": np.absolute,
     "acos": np.arccos,
@@ -138,7 +152,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "real": real,
     "reciprocal": np.reciprocal,
     "remainder": np.remainder,
-    "round": np.round,
+    "round": rounded,
     "sign": np.sign,
     "signbit": np.signbit,
     "sin": np.sin,

@@ -261,8 +261,9 @@ class Array(Operators):
     # -- functions of NumPy, Python's operators ---------------------------------------------------------------------
 
     def _function(self, name: str, *arguments: Any) -> Any:
-        if not all(isinstance(argument, Array) or is_operand(argument) for argument in arguments):
-            return NotImplemented
+        for argument in arguments:
+            if not isinstance(argument, Array) and not is_operand(argument):
+                return _refused(name, argument)
         return apply(name, *arguments) if name != "matmul" else numpy_calls.face(name)(*arguments)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
@@ -277,8 +278,20 @@ class Array(Operators):
 
 
 def is_operand(value: Any) -> bool:
-    """Whether a value can be combined with arrays: a number, a NumPy scalar or a NumPy array."""
-    return isinstance(value, (bool, int, float, complex, np.generic, np.ndarray))
+    """Whether a value can be combined with arrays: a number, a list or tuple, a NumPy scalar or a NumPy array."""
+    return isinstance(value, (bool, int, float, complex, list, tuple, np.generic, np.ndarray))
+
+
+def _refused(name: str, stranger: Any) -> Any:
+    """NotImplemented; TypeError where Python would then compare by identity, and give a bool that means nothing."""
+    kind = type(stranger)
+    compares = any("__eq__" in each.__dict__ for each in kind.__mro__[:-1])
+    if name in ("equal", "not_equal") and (kind.__module__ == "builtins" or not compares):
+        raise TypeError(
+            f"{name}: an array is not compared with {stranger!r} of type {kind.__name__}, but with arrays, sequences "
+            "and numbers; write `x is None` to ask whether there is one"
+        )
+    return NotImplemented
 
 
 def apply(name: str, *arguments: Any, **keywords: Any) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import threading
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from sarray.array import Array, as_array, from_values
 from sarray.dtypes import numeric
-from sarray.grid import Chunks, normalize_chunks
+from sarray.grid import Chunks, normalize_chunks, normalize_shape
 from sarray.lowering.creation import created
 
 Shape = int | tuple[int, ...]
@@ -67,17 +68,28 @@ def from_array(x: Any, chunks: Chunks = "auto", *, lock: bool | None = None) -> 
 def full(shape: Shape, fill_value: complex, *, dtype: DTypeLike | None = None, chunks: Chunks = "auto") -> Array:
     """An array of one value; its type is that of the value, unless given.
 
+    As `numpy.full`, OverflowError for a value that an integer type does not hold, whichever type it had; TypeError for
+    a complex value in a real type, and for a shape that is no int or tuple of ints; ValueError for negative extents.
+
     >>> import sarray as sa
     >>> sa.full((2, 2), 7).compute()
     array([[7, 7],
            [7, 7]])
     """
-    extents = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(extent) for extent in shape)
-    if any(extent < 0 for extent in extents):
-        raise ValueError(f"a shape has no negative extents, got {extents}")
-    kind = numeric(np.asarray(fill_value).dtype if dtype is None else dtype, "full")
-    value = np.asarray(fill_value).astype(kind)[()].item()
-    return Array(created("full", normalize_chunks(chunks, extents, kind), kind, value))
+    extents, given = normalize_shape("full", shape), np.asarray(fill_value)
+    kind = numeric(given.dtype if dtype is None else dtype, "full")
+    if given.ndim:
+        raise ValueError(f"full: one value is needed, got shape {given.shape}; write sarray.broadcast_to(x, shape)")
+    return Array(created("full", normalize_chunks(chunks, extents, kind), kind, _filling(given.item(), kind)))
+
+
+def _filling(value: Any, kind: np.dtype[Any]) -> Any:
+    """The value as one of this type."""
+    if isinstance(value, complex) and kind.kind != "c":
+        raise TypeError(f"full: {value!r} is complex and {kind} is not; write dtype='complex128', or its .real")
+    if isinstance(value, float) and kind.kind in "iu":
+        value = int(value)  # NumPy casts a float out of range to whatever the machine makes of it.
+    return np.full((), value, kind)[()].item()
 
 
 def zeros(shape: Shape, *, dtype: DTypeLike | None = None, chunks: Chunks = "auto") -> Array:
@@ -162,10 +174,8 @@ def eye(
            [0., 0., 1.]])
     """
     kind = numeric(np.float64 if dtype is None else dtype, "eye")
-    shape = int(n_rows), int(n_rows if n_cols is None else n_cols)
-    if min(shape) < 0:
-        raise ValueError(f"eye: a shape has no negative extents, got {shape}")
-    return Array(created("eye", normalize_chunks(chunks, shape, kind), kind, int(k)))
+    shape = normalize_shape("eye", (n_rows, n_rows if n_cols is None else n_cols))
+    return Array(created("eye", normalize_chunks(chunks, shape, kind), kind, operator.index(k)))
 
 
 def arange(
@@ -191,5 +201,8 @@ def arange(
         np.result_type(*(np.asarray(each).dtype for each in (start, stop, step))) if dtype is None else dtype
     )
     count = max(0, math.ceil((stop - start) / step))
+    if kind == np.bool_:
+        # NumPy's own, which has at most two elements or raises TypeError.
+        return as_array(np.arange(start, stop, step, dtype=bool), chunks)
     values = tuple(each.item() if isinstance(each, np.generic) else each for each in (start, step))
     return Array(created("arange", normalize_chunks(chunks, (count,), kind), kind, *values))

@@ -101,6 +101,63 @@ BINARY = {
 }
 """Functions of two arrays, with what they give."""
 
+FLOATS = frozenset({
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "copysign", "cos", "cosh", "exp", "expm1", "hypot",
+    "log", "log10", "log1p", "log2", "logaddexp", "nextafter", "sin", "sinh", "sqrt", "tan", "tanh",
+})  # fmt: skip
+"""Functions that give floating-point numbers of integers too."""
+
+TRUTHS = frozenset({
+    "equal", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "not_equal", "signbit",
+})  # fmt: skip
+"""Functions that give bool."""
+
+BITS = frozenset({
+    "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+})  # fmt: skip
+"""Functions of integers and bool alone."""
+
+TYPES = (
+    (FLOATS, "Floating-point; integers count as float64, those of 8 and 16 bits as float16 and float32, as in NumPy."),
+    (TRUTHS, "bool, of whatever types."),
+    (BITS, "The `numpy.result_type` of integers and bool; floating-point and complex numbers are refused."),
+    (frozenset({"divide"}), "The `numpy.result_type`; integers and bool count as float64."),
+    (frozenset({"abs", "imag", "real"}), "That of `x`; of complex numbers, that of their parts."),
+)
+"""Types of what functions give; where nothing is said, `COMMON`."""
+
+COMMON = "The `numpy.result_type` of what is given, wherein Python numbers are weak."
+
+DESCRIPTION = """{text} Elementwise, one operation per element; lazy.
+
+    Parameters
+    ----------
+    {parameters}
+        {arguments}
+
+    Returns
+    -------
+    {types}
+
+    Raises
+    ------
+    TypeError
+        for types that NumPy refuses, when the expression is built.{broadcast}
+
+    Examples
+    --------
+    >>> import sarray as sa
+    >>> sa.{name}({example}).shape
+    (2,)
+    """
+"""The documentation of a function, filled in from the tables."""
+
+BROADCAST = """
+    ValueError
+        for shapes that do not broadcast.
+    OverflowError
+        for a Python integer that the other's type does not hold."""
 
 F = TypeVar("F", bound=Callable[..., Array])
 
@@ -109,7 +166,10 @@ def _unary(name: str) -> Unary:
     def call(x: Any, /) -> Array:
         return apply(name, as_array(x))
 
-    return _described(call, name, UNARY[name])
+    return _described(
+        call, name, UNARY[name], parameters="x", arguments="An array, NumPy array, sequence or number.", broadcast="",
+        example="sa.asarray([1, 2])",
+    )  # fmt: skip
 
 
 def _binary(name: str) -> Binary:
@@ -118,12 +178,16 @@ def _binary(name: str) -> Binary:
             x1 = as_array(x1)
         return apply(name, x1, x2)
 
-    return _described(call, name, BINARY[name])
+    return _described(
+        call, name, BINARY[name], parameters="x1, x2", broadcast=BROADCAST, example="sa.asarray([1, 2]), 3",
+        arguments="Arrays, NumPy arrays, sequences or numbers, which broadcast.",
+    )  # fmt: skip
 
 
-def _described(call: F, name: str, text: str) -> F:
+def _described(call: F, name: str, text: str, **parts: str) -> F:
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"{text} Elementwise; see `sarray.elementwise`."
+    types = next((said for names, said in TYPES if name in names), COMMON)
+    call.__doc__ = DESCRIPTION.format(name=name, text=text, types=types, **parts)
     return call
 
 

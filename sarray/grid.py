@@ -26,6 +26,24 @@ Chunks = Any
 Shape = tuple[int, ...]
 
 
+def normalize_shape(operation: str, shape: Any) -> Shape:
+    """The extents of a shape, given as an int or as a sequence of them.
+
+    Raises TypeError for what is no int, ValueError for negative extents.
+
+    >>> normalize_shape("zeros", 3), normalize_shape("zeros", [2, 3])
+    ((3,), (2, 3))
+    """
+    entries = shape if isinstance(shape, (Sequence, np.ndarray)) and not isinstance(shape, str) else (shape,)
+    try:
+        extents = tuple(operator.index(extent) for extent in entries)
+    except TypeError:
+        raise TypeError(f"{operation}: a shape is an int or a tuple of ints, got {shape!r}") from None
+    if any(extent < 0 for extent in extents):
+        raise ValueError(f"{operation}: a shape has no negative extents, got {extents}; write 0 or more")
+    return extents
+
+
 def normalize_chunks(
     chunks: Chunks, shape: Shape, dtype: np.dtype[Any], previous: Sequence[Grid] | None = None
 ) -> tuple[Grid, ...]:
@@ -51,7 +69,7 @@ def _entries(chunks: Chunks, shape: Shape, previous: Sequence[Grid] | None) -> l
     if isinstance(chunks, str):
         return [chunks] * len(shape)
     if not isinstance(chunks, (Sequence, np.ndarray)):
-        return [_entry(chunks, 1) and chunks for _ in shape]
+        return [chunks] * len(shape)
     entries = list(chunks)
     if not entries and shape and not any(shape):
         return [(0,)] * len(shape)
@@ -90,7 +108,7 @@ def _entry(entry: Any, extent: int) -> Any:
         ) from None
     if size < -1 or (size == 0 and extent > 0):
         raise ValueError(
-            f"chunks: a chunk of {size} elements cannot cut an axis of {extent}; write -1 for a whole axis"
+            f"chunks: {size} is no size of a chunk, on an axis of {extent}; write -1 for a whole axis, or 1 or more"
         )
     return extent if size == -1 else size
 

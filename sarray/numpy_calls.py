@@ -57,7 +57,6 @@ ABOUT: Mapping[str, Callable[..., Any]] = {
 REFUSED: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "numpy.linalg.svd": {"full_matrices": bool, "compute_uv": lambda value: not value, "hermitian": bool},
     "numpy.linalg.qr": {"mode": lambda value: value != "reduced"},
-    "numpy.linalg.cholesky": {"upper": bool},
 }
 """Arguments that ours do not take, with what tells whether a value means something else than ours do."""
 

@@ -46,6 +46,9 @@ class Work:
         """The call that gives chunks of at most this part of the size, by cutting the longest axis."""
         if not self.chunk:
             return "use smaller chunks, as in x.rechunk('16MiB')"
+        if "." in self.chunk_of:
+            factor = self.chunk_of.partition(".")[0]
+            return f"no chunks of yours help, as {factor} needs whole blocks of {self.chunk}; use fewer columns"
         axis = max(range(len(self.chunk)), key=self.chunk.__getitem__)
         size = max(1, int(self.chunk[axis] * ratio))
         return f"write x.rechunk({{{axis}: {size}}}) of the {self.chunk_of} array, whose chunks are {self.chunk}"

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 
 from sarray.array import Array
 from sarray.dtypes import numeric
-from sarray.grid import Chunks, normalize_chunks
+from sarray.grid import Chunks, normalize_chunks, normalize_shape
 from sarray.lowering.random import drawn
 
 Size = int | tuple[int, ...] | None
@@ -66,11 +66,18 @@ class Generator:
     ) -> Array:
         """Uniform in [low, high); float64 or float32.
 
+        As in NumPy, OverflowError for a range that is not finite, and ValueError for one below 0.
+
         >>> import sarray as sa
         >>> x = sa.random.default_rng(1).uniform(-1, 1, 1000)
         >>> bool((x >= -1).all()), bool((x < 1).all())
         (True, True)
         """
+        kind, width = np.dtype(dtype), float(high) - float(low)
+        if not abs(width) <= float(np.finfo(np.float32 if kind == np.float32 else np.float64).max):
+            raise OverflowError(f"uniform: the range from low={low} to high={high} is not finite in {kind}")
+        if width < 0:
+            raise ValueError(f"uniform: high is not below low, got low={low}, high={high}; exchange them")
         return self._drawn("uniform", size, dtype, chunks, low=float(low), high=float(high))
 
     def standard_normal(self, size: Size = None, *, dtype: DTypeLike = np.float64, chunks: Chunks = "auto") -> Array:
@@ -129,7 +136,7 @@ class Generator:
         return self._drawn("integers", size, kind, chunks, low=low, high=high)
 
     def _drawn(self, distribution: str, size: Size, dtype: DTypeLike, chunks: Chunks, **arguments: Any) -> Array:
-        shape = () if size is None else (operator.index(size),) if not isinstance(size, (tuple, list)) else tuple(size)
+        shape = () if size is None else normalize_shape(distribution, size)
         kind = numeric(dtype, distribution)
         if distribution != "integers" and kind not in (np.float32, np.float64):
             raise TypeError(

@@ -130,8 +130,9 @@ def compute(
     """The values of several arrays as NumPy arrays, work that they share done once.
 
     Arrays may also be in tuples, lists and dicts (``sa.compute(sa.tsqr(x))``); what is no array is given back.
-    `workers` tasks run at once, `memory_limit` (``"4GiB"``) bounds the bytes of blocks in memory, `progress` says
-    whether to show a bar, `trace` (a `wukong_sched.trace.Trace`) records what the scheduler does; without them
+    `workers` tasks run at once. `memory_limit` (``"4GiB"``) bounds the memory of this process but for the results;
+    other blocks go to disk beyond it. `progress` says whether to show a bar, `trace` (a `wukong_sched.trace.Trace`)
+    records what the scheduler does, `executor` is one of "threads", "serial" and "functions". Without them
     `sarray.config` decides. Raises MemoryLimitError before anything runs, TaskError from whatever a task raised.
 
     >>> import sarray as sa

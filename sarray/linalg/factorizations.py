@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ def tsqr(a: Any, arity: int | None = None) -> QR:
     ValueError
         for what is no matrix, for several columns of chunks (with the rechunk to type), and for an arity below 2.
     TypeError
-        for types that LAPACK does not have, such as float16.
+        for types that LAPACK does not have, such as float16, and for an arity that is no integer.
 
     Householder reflectors throughout, so that Q is orthonormal to rounding whatever the condition number
     (|Q^H Q - I| and |A - Q R| / |A| are small multiples of eps). Q is kept as reflectors until it is formed, in one
@@ -79,7 +80,7 @@ def tsqr(a: Any, arity: int | None = None) -> QR:
     ((6, 2), (2, 2), True)
     """
     e = as_array(a).expression
-    stacked = tree.ARITY if arity is None else arity
+    stacked = tree.ARITY if arity is None else _integer("tsqr", "arity", arity)
     return QR(Array(_tall_q(e, stacked)), Array(express("tsqr.r", tree.infer_r, (e,), stacked)))
 
 
@@ -204,9 +205,9 @@ def svd_compressed(
     Raises
     ------
     ValueError
-        for what is no matrix, and for k, n_power_iter or n_oversamples out of range.
+        for what is no matrix, for k, n_power_iter or n_oversamples out of range, and for a negative seed.
     TypeError
-        for types that LAPACK does not have, such as float16.
+        for types that LAPACK does not have, such as float16, and for parameters that are no integers.
 
     Randomized range finder with QR between the powers, then the decomposition of B = Q^H A (Halko, Martinsson, Tropp
     2011, "Finding structure with randomness", SIAM Review 53, algorithms 4.4 and 5.1). The error is that of the best
@@ -222,9 +223,12 @@ def svd_compressed(
     (array([15.]), array([[0.6, 0. , 0.8]]))
     """
     e = as_array(a).expression
+    k = _integer("svd_compressed", "k", k)
+    n_power_iter = _integer("svd_compressed", "n_power_iter", n_power_iter)
+    n_oversamples = _integer("svd_compressed", "n_oversamples", n_oversamples)
     dtype = _checked(e, k, n_power_iter, n_oversamples)
     width = min(k + n_oversamples, *e.shape)
-    real, entropy = np.dtype(dtype.char.lower()), int.from_bytes(os.urandom(7)) if seed is None else seed
+    real, entropy = np.dtype(dtype.char.lower()), int.from_bytes(os.urandom(7)) if seed is None else _seed(seed)
     test = drawn("normal", (e.chunks[1], Grid.of((width,))), real, (entropy, TEST_MATRIX))
     q = _tall_q(product(e, test))
     for _ in range(n_power_iter):
@@ -237,6 +241,20 @@ def svd_compressed(
 
 TEST_MATRIX = 0x5D2
 """The stream of random numbers that test matrices are drawn from, beside those of the user's own."""
+
+
+def _integer(operation: str, parameter: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{operation}: {parameter} must be an integer, got {value!r}") from None
+
+
+def _seed(seed: Any) -> int:
+    found = _integer("svd_compressed", "seed", seed)
+    if found < 0:
+        raise ValueError(f"svd_compressed: seed must not be negative, got {seed}; write seed={-found}")
+    return found
 
 
 def _checked(e: Expression, k: int, n_power_iter: int, n_oversamples: int) -> np.dtype[Any]:

@@ -66,8 +66,7 @@ def _tried(
         advice = "convert with astype first" if isinstance(error, TypeError) else "choose a wider type with astype"
         kind = next(kind for kind in (TypeError, OverflowError, ValueError) if isinstance(error, kind))
         raise kind(f"{name}({given}) is not possible: {error}; {advice}") from None
-    dtype: np.dtype[Any] = found.dtype
-    return dtype
+    return numeric(found.dtype, name)
 
 
 def elementwise(name: str, *arguments: Expression | Scalar, **keywords: Any) -> Expression:

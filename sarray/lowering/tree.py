@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sarray.lowering.blocks import block_loops, reference, variables
+from sarray.lowering.blocks import reference, variables
 from sarray.lowering.builder import Builder
 from sarray.lowering.operand import Operand, adapted
 from wukong_sched.rule import Costed, Rule
@@ -117,8 +117,3 @@ class Tree:
         sizes |= {f"w{axis}": widths(self.counts[axis], self.arity, self.levels) for axis in self.axes}
         sizes |= {f"r{axis}": sizes[f"w{axis}"][self.levels - 1] for axis in self.axes}
         return sizes | {"a": self.arity, "levels": self.levels}
-
-
-def first_loops(ndim: int) -> tuple[str, str]:
-    """Loops of a rule that writes level 0, and its reference."""
-    return block_loops(ndim), reference("P", "0", *variables(ndim))

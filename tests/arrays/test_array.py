@@ -111,6 +111,10 @@ def test_numpys_functions_stay_lazy() -> None:
         found = function(x)
         assert isinstance(found, sa.Array), name
         np.testing.assert_allclose(found.compute(), function(values), rtol=1e-12, err_msg=name)
+    definite = x.T @ x
+    found = np.linalg.cholesky(definite, upper=True)
+    assert isinstance(found, sa.Array)
+    np.testing.assert_allclose(found.compute(), np.linalg.cholesky(definite.compute()).T, rtol=1e-12, atol=1e-14)
     q, r = np.linalg.qr(x)
     np.testing.assert_allclose((q @ r).compute(), values)
     u, s, vh = np.linalg.svd(x, full_matrices=False)
@@ -178,3 +182,21 @@ def test_new_and_repeated_axes(pair: tuple[NDArray[Any], sa.Array], data: st.Dat
     np.testing.assert_array_equal(repeated.compute(executor="serial"), np.broadcast_to(expected, (2, *shape)))
     total = repeated.astype("f8").sum(axis=0).compute(executor="serial")
     np.testing.assert_array_equal(total, np.broadcast_to(expected, (2, *shape)).astype("f8").sum(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "words"),
+    [
+        (lambda a: sa.tsqr(a, arity=2.5), TypeError, "tsqr: arity must be an integer, got 2.5"),
+        (lambda a: sa.svd_compressed(a, 1.5), TypeError, "k must be an integer, got 1.5"),
+        (lambda a: sa.svd_compressed(a, 1, seed=-1), ValueError, "seed must not be negative, got -1"),
+        (lambda a: sa.svd_compressed(a, 1, seed="a"), TypeError, "seed must be an integer, got 'a'"),
+        (lambda a: sa.svd_compressed(a, 1, n_power_iter=0.5), TypeError, "n_power_iter must be an integer"),
+        (lambda a: sa.svd_compressed(a, 1, n_oversamples="2"), TypeError, "n_oversamples must be an integer"),
+    ],
+)
+def test_parameters_of_factorizations_are_checked_when_they_are_built(
+    build: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        build(sa.ones((6, 3)))

@@ -150,9 +150,33 @@ def test_blocks_of_sources_cannot_be_written_to() -> None:
         (lambda: sa.eye(-1), ValueError, "negative"),
         (lambda: sa.arange(3, step=0), ValueError, "step=0"),
         (lambda: sa.full(3, "a"), TypeError, "full"),
+        (lambda: sa.full(2, 300, dtype="u1"), OverflowError, "300 out of bounds for uint8"),
+        (lambda: sa.full(2, np.int64(300), dtype="u1"), OverflowError, "300 out of bounds for uint8"),
+        (lambda: sa.full(2, 300.0, dtype="u1"), OverflowError, "300 out of bounds for uint8"),
+        (lambda: sa.full(2, -1, dtype="u8"), OverflowError, "-1 out of bounds for uint64"),
+        (lambda: sa.full(2, np.nan, dtype="i4"), ValueError, "NaN"),
+        (lambda: sa.full(2, 1j, dtype="f8"), TypeError, "1j is complex and float64 is not"),
+        (lambda: sa.full(2, [1, 2]), ValueError, "broadcast_to"),
+        (lambda: sa.full_like(np.zeros(2, "i1"), 128), OverflowError, "128 out of bounds for int8"),
+        (lambda: sa.full_like(np.zeros(2), 1j), TypeError, "1j is complex"),
+        (lambda: sa.ones((2, 2.5)), TypeError, r"tuple of ints, got \(2, 2.5\)"),
+        (lambda: sa.zeros("ab"), TypeError, "tuple of ints, got 'ab'"),
+        (lambda: sa.eye(2.5), TypeError, r"eye: .*got \(2.5, 2.5\)"),
+        (lambda: sa.arange(3, dtype=bool), TypeError, "length 2"),
         (lambda: sa.from_array(np.zeros(3, [("a", "i4")])), TypeError, "field"),
     ],
 )
 def test_what_is_no_array_is_refused(build: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         build()
+
+
+def test_a_range_of_bool_is_numpys() -> None:
+    for limits in ((2,), (1,), (0,), (1, 3), (0, 4, 3)):
+        found, expected = sa.arange(*limits, dtype=bool).compute(), np.arange(*limits, dtype=bool)
+        assert (found.dtype, found.tolist()) == (expected.dtype, expected.tolist())
+
+
+def test_fractions_fill_integers_as_in_numpy() -> None:
+    assert sa.full(2, -2.5, dtype="i4").compute().tolist() == np.full(2, -2.5, dtype="i4").tolist()
+    assert sa.full(np.int64(2), np.float32(0.5)).compute().tolist() == [0.5, 0.5]

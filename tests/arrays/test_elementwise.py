@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import sarray as sa
-from sarray.elementwise import BINARY, UNARY
+from sarray.elementwise import BINARY, BITS, FLOATS, TRUTHS, UNARY
 from tests.arrays.drawn import NUMBERS, chunk, chunked, dense
 
 RENAMED = {
@@ -152,6 +152,15 @@ def test_a_divmod_and_inplace_operators() -> None:
         (lambda: sa.asarray(np.array(["2020-01-01"], "M8[D]")), TypeError, "int64"),
         (lambda: sa.ones(3) + "a", TypeError, "unsupported operand"),
         (lambda: sa.ones(3) + None, TypeError, "unsupported operand"),
+        (lambda: sa.ones(3) + ["a"] * 3, TypeError, "unique"),
+        (lambda: operator.eq(sa.ones(3), None), TypeError, "equal: .*None.*x is None"),
+        (lambda: sa.ones(3) == "a", TypeError, "equal: .*'a' of type str"),
+        (lambda: operator.eq("a", sa.ones(3)), TypeError, "equal: .*'a' of type str"),
+        (lambda: sa.ones(3) != "a", TypeError, "not_equal: .*'a' of type str"),
+        (lambda: operator.eq(sa.ones(3), object()), TypeError, "equal: .*of type object"),
+        (lambda: sa.where(sa.ones(2) > 0, sa.ones(2), None), TypeError, "where: elements of type object"),
+        (lambda: sa.where(True, sa.ones(2), np.datetime64("2020")), TypeError, "where"),
+        (lambda: sa.add(sa.ones(2), None), TypeError, "add"),
         (lambda: sa.where(True, sa.ones(2), sa.ones(3)), ValueError, "where"),
     ],
 )
@@ -164,3 +173,41 @@ def test_numpys_floating_point_warnings_follow_the_callers_errstate() -> None:
     x = sa.from_array(np.array([1.0, 0.0, 4.0]), 1)
     with np.errstate(divide="ignore"):
         same((1 / x).compute(workers=2), np.array([1.0, np.inf, 0.25]))
+
+
+@pytest.mark.parametrize("call", OPERATORS, ids=lambda call: call.__name__)
+@pytest.mark.parametrize("other", [[1, 2], (3, 1), [[1], [2]]])
+def test_sequences_are_operands_as_in_numpy(call: Any, other: Any) -> None:
+    values = np.array([1, 3])
+    same(call(sa.asarray(values), other).compute(), call(values, other))
+    same(call(other, sa.asarray(values)).compute(), call(other, values))
+    same(np.add(sa.asarray(values), other).compute(), np.add(values, other))
+    if call is operator.add:
+        same((sa.asarray(values) @ [1, 2]).compute(), values @ [1, 2])
+
+
+def test_a_stranger_with_an_equality_of_its_own_decides() -> None:
+    class Anything:
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    assert (sa.ones(3) == Anything()) is True
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u2", "i8", "f4", "f8", "c16", "?"])
+@pytest.mark.parametrize("decimals", [-1, 0, 1])
+def test_rounding_is_numpys(dtype: str, decimals: int) -> None:
+    values = np.array([15, 25, 5, 35, 4]).astype(dtype)
+    compare([sa.from_array(values, 2), decimals], sa.round, tried(np.round, values, decimals))
+
+
+@pytest.mark.parametrize("name", [*UNARY, *BINARY])
+def test_functions_say_their_types_as_numpy_gives_them(name: str) -> None:
+    x = np.ones(1, "i8")
+    with np.errstate(all="ignore"):
+        dtype = numpy_function(name)(*[x] * (1 if name in UNARY else 2)).dtype
+    assert (dtype.kind == "b", dtype == np.float64) == (name in TRUTHS, name in FLOATS or name == "divide")
+    assert (tried(numpy_function(name), *[x * 1.0] * (1 if name in UNARY else 2)) is TypeError) == (name in BITS)
+    assert f">>> sa.{name}(" in getattr(sa, name).__doc__

@@ -72,7 +72,7 @@ def test_sizes_in_bytes_are_targets(chunks: Any, shape: tuple[int, ...], dtype: 
         (None, (3,), ValueError, "chunks='auto'"),
         ((2, 2), (3,), ValueError, r"add up to \(4,\), but the shape is \(3,\)"),
         ((2, 2, 2), (3, 3), ValueError, "3 entries for an array of 2 dimensions"),
-        (0, (3,), ValueError, "write -1 for a whole axis"),
+        (0, (3,), ValueError, "0 is no size of a chunk, on an axis of 3; write -1 for a whole axis"),
         (-2, (3,), ValueError, "write -1 for a whole axis"),
         (((),), (3,), ValueError, r"write \(0,\)"),
         (((4, -1),), (3,), ValueError, "must not be negative"),

@@ -93,3 +93,9 @@ def test_who_wants_a_bar_gets_one(setting: Any, asked: Any, shown: bool, monkeyp
 def test_computing_with_a_bar_gives_the_same() -> None:
     with sa.config(progress_delay=0.0):
         assert float(sa.ones(100, chunks=1).sum().compute(progress=True)) == 100
+
+
+def test_factors_too_large_are_not_answered_with_chunks() -> None:
+    a = sa.ones((4000, 2000), chunks=(100, -1))
+    with pytest.raises(sa.MemoryLimitError, match=r"tsqr needs whole blocks of \(2000, 2000\); use fewer columns"):
+        sa.tsqr(a).R.compute(memory_limit="40MiB")

@@ -74,6 +74,13 @@ def test_moments_and_bounds() -> None:
         (lambda rng: rng.normal(0, -1, 3), ValueError, "scale=-1"),
         (lambda rng: rng.random(3, dtype="i4"), TypeError, r"\.astype\('int32'\)"),
         (lambda rng: rng.integers(5, 5, 3), ValueError, "low < high"),
+        (lambda rng: rng.standard_normal(-1), ValueError, r"no negative extents, got \(-1,\)"),
+        (lambda rng: rng.random((2, 2.5)), TypeError, r"tuple of ints, got \(2, 2.5\)"),
+        (lambda rng: rng.uniform(0, np.inf), OverflowError, "high=inf"),
+        (lambda rng: rng.uniform(np.nan, 1), OverflowError, "low=nan"),
+        (lambda rng: rng.uniform(-1e308, 1e308), OverflowError, "not finite in float64"),
+        (lambda rng: rng.uniform(0, 1e39, dtype="f4"), OverflowError, "not finite in float32"),
+        (lambda rng: rng.uniform(5, 1), ValueError, "low=5, high=1"),
         (lambda rng: rng.integers(0, 300, 3, dtype="i1"), ValueError, "wider dtype"),
     ],
 )
