@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from wukong_sched.storage.positioned import read_at, write_at
+
 PathLike = str | os.PathLike[str]
 PAGE = 4096
 """Bytes of a run from which it is read by a call of its own."""
-MOST = 1 << 30
-"""Bytes of one read or write: what the system calls take at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class NpyFile:
         memory = _bytes(part)
         with self._opened(os.O_RDONLY) as descriptor:
             for number, position in enumerate(runs):
-                _read(descriptor, memory[number * runs.length :][: runs.length], position)
+                read_at(descriptor, memory[number * runs.length :][: runs.length], position)
         return part
 
     def __setitem__(self, index: tuple[slice, ...], values: Any) -> None:
@@ -112,7 +112,7 @@ class NpyFile:
         memory = _bytes(np.ascontiguousarray(np.broadcast_to(np.asarray(values, self.dtype), runs.shape)))
         with self._opened(os.O_WRONLY) as descriptor:
             for number, position in enumerate(runs if memory else ()):
-                _write(descriptor, memory[number * runs.length :][: runs.length], position)
+                write_at(descriptor, memory[number * runs.length :][: runs.length], position)
 
     def _runs(self, index: tuple[slice, ...]) -> Runs:
         bounds = tuple((each.start, each.stop) for each in index)
@@ -134,17 +134,3 @@ class NpyFile:
 
 def _bytes(block: NDArray[Any]) -> memoryview:
     return block.reshape(-1).view(np.uint8).data if block.size else memoryview(b"")
-
-
-def _read(descriptor: int, memory: memoryview, position: int) -> None:
-    while memory:
-        count = os.preadv(descriptor, [memory[:MOST]], position)
-        if not count:
-            raise OSError(f"the file ends at byte {position}, {len(memory)} bytes early: somebody cut it")
-        memory, position = memory[count:], position + count
-
-
-def _write(descriptor: int, memory: memoryview, position: int) -> None:
-    while memory:
-        count = os.pwrite(descriptor, memory[:MOST], position)
-        memory, position = memory[count:], position + count

@@ -20,7 +20,6 @@ from sarray.lowering.source import Held, source
 from sarray.plan import Plan, plan_of
 from sarray.progress import bar
 from sarray.session_blas import single_threaded
-from wukong_sched.errors import NestedComputeError
 from wukong_sched.storage.memory import MemoryStorage
 
 
@@ -257,12 +256,9 @@ def _asked(executor: str | None, workers: int | None, memory_limit: int | str | 
 def _run(
     expressions: Sequence[Expression], places: Mapping[str, Place], asked: Settings, progress: bool | None, trace: Any
 ) -> None:
-    from wukong_sched.drivers.pump import inside_task  # drivers load when something is computed, not with the package
+    from wukong_sched.drivers.pump import refuse_nested  # drivers load when something is computed, not with the package
 
-    if inside_task():
-        raise NestedComputeError(
-            "compute() was called inside a task; build one expression and compute it outside, or hand in NumPy arrays"
-        )
+    refuse_nested()
     executor = executor_of(asked)
     if not expressions:
         return

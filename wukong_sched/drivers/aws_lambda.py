@@ -16,8 +16,8 @@ from http import HTTPStatus
 from typing import Any
 
 from wukong_sched.coordination.protocol import State
-from wukong_sched.drivers.pump import inside_task
-from wukong_sched.errors import InfrastructureError, NestedComputeError
+from wukong_sched.drivers.pump import refuse_nested
+from wukong_sched.errors import InfrastructureError
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.places import Addresses, Places
 from wukong_sched.functions.plan import Plan
@@ -140,10 +140,7 @@ def run(
     submitted: Callable[[Submitted], None] = lambda job: None,
 ) -> tuple[Report, Usage]:
     """Put the wanted tiles of the program into the storage, by Lambda functions; raises as `drivers.functions.run`."""
-    if inside_task():
-        raise NestedComputeError(
-            "compute() was called inside a task; build one expression and compute it outside, or hand in NumPy arrays"
-        )
+    refuse_nested()
     began = time.perf_counter()
     if not program.wanted_count:
         return Report(0, 0, 0.0), Usage()

@@ -18,8 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from wukong_sched.drivers.pump import inside_task
-from wukong_sched.errors import NestedComputeError
+from wukong_sched.drivers.pump import refuse_nested
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.local import LocalService, private_directory, start_service
 from wukong_sched.functions.local_invoker import LocalInvoker
@@ -230,10 +229,7 @@ def run(
     runs. Raises TaskError from whatever a task raised, InfrastructureError if functions cannot run,
     NestedComputeError within a task.
     """
-    if inside_task():
-        raise NestedComputeError(
-            "compute() was called inside a task; build one expression and compute it outside, or hand in NumPy arrays"
-        )
+    refuse_nested()
     began = time.perf_counter()
     if not program.wanted_count:
         return Outcome(Report(0, 0, 0.0), Usage())

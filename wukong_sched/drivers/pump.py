@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wukong_sched.coordination.protocol import Coordination
-from wukong_sched.errors import Story
+from wukong_sched.errors import NestedComputeError, Story
 from wukong_sched.executor_state import ExecutorState
 from wukong_sched.messages import (
     Commit,
@@ -50,6 +50,14 @@ _running = threading.local()
 def inside_task() -> bool:
     """Whether the caller runs within a task of some job."""
     return getattr(_running, "depth", 0) > 0
+
+
+def refuse_nested() -> None:
+    """Raise NestedComputeError if the caller runs within a task."""
+    if inside_task():
+        raise NestedComputeError(
+            "compute() was called inside a task; build one expression and compute it outside, or hand in NumPy arrays"
+        )
 
 
 @contextlib.contextmanager

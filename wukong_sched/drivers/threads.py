@@ -20,8 +20,8 @@ from typing import Any
 
 from wukong_sched.coordination.memory import MemoryCoordination
 from wukong_sched.coordination.protocol import State
-from wukong_sched.drivers.pump import Pump, Surroundings, inside_task, marked
-from wukong_sched.errors import NestedComputeError, ProtocolError, raised
+from wukong_sched.drivers.pump import Pump, Surroundings, marked, refuse_nested
+from wukong_sched.errors import ProtocolError, raised
 from wukong_sched.executor_state import ExecutorState
 from wukong_sched.messages import Give, identity
 from wukong_sched.policy import CostModel, Policy
@@ -29,8 +29,6 @@ from wukong_sched.program import Program, Range, Tile, range_tasks
 from wukong_sched.report import Report
 from wukong_sched.storage.protocol import Storage
 from wukong_sched.trace import Trace
-
-__all__ = ["POLICY", "inside_task", "run"]
 
 POLICY = CostModel()
 """In threads storing is free, and an invoke is a push on a deque."""
@@ -137,10 +135,7 @@ def run(
     `memory` makes the mapping in which an executor holds its blocks; `progress` is told (tasks done, tasks) from the
     caller's thread. Raises `TaskError` from whatever a task raised, `NestedComputeError` if called within a task.
     """
-    if inside_task():
-        raise NestedComputeError(
-            "compute() was called inside a task; build one expression and compute it outside, or hand in NumPy arrays"
-        )
+    refuse_nested()
     began = time.perf_counter()
     leaves = tuple(program.leaves())
     if not program.wanted_count:

@@ -6,16 +6,15 @@ not even when it is killed. Freed pieces are used again, first fit, neighbours j
 
 from __future__ import annotations
 
-import os
 import tempfile
 from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from wukong_sched.storage.positioned import read_at, write_at
+
 Buffer = bytes | bytearray | memoryview
-MOST = 1 << 30
-"""Bytes of one write or read: what the system calls take at once."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,12 +49,7 @@ class Scratch:
     def read(self, piece: Piece) -> bytearray:
         """What was written there."""
         data = bytearray(piece.length)
-        view, position = memoryview(data), piece.start
-        while view:
-            count = os.preadv(self._descriptor(), [view[:MOST]], position)
-            if not count:
-                raise OSError(f"the scratch file ends at {position}, {len(view)} bytes early")
-            view, position = view[count:], position + count
+        read_at(self._descriptor(), memoryview(data), piece.start)
         return data
 
     def release(self, piece: Piece) -> None:
@@ -91,9 +85,8 @@ class Scratch:
     def _write(self, position: int, parts: Sequence[Buffer]) -> None:
         for part in parts:
             view = memoryview(part).cast("B")
-            while view:
-                count = os.pwrite(self._descriptor(), view[:MOST], position)
-                view, position = view[count:], position + count
+            write_at(self._descriptor(), view, position)
+            position += len(view)
 
     def _descriptor(self) -> int:
         if self._file is None:
