@@ -34,7 +34,7 @@ define install
 	@rm -f $(VENV)/.installed-$(1)-* && touch $@
 endef
 
-.PHONY: help demo test test-all bench simulate clean
+.PHONY: help demo test test-all bench simulate chaos clean
 
 help:
 	@echo "make demo                  least squares, PCA and singular values of 327,346 real flights"
@@ -42,6 +42,7 @@ help:
 	@echo "make test-all              the long ones too"
 	@echo "make bench                 the speed table, side by side with NumPy, SciPy and Dask"
 	@echo "make simulate SEEDS=10000  random programs with random faults under the simulator"
+	@echo "make chaos                 two minutes of killed functions and a Valkey that is restarted empty"
 	@echo "make clean                 remove .venv, caches and results"
 
 # What the tests need includes what the demo needs.
@@ -64,6 +65,9 @@ bench: $(call stamp,bench)
 
 simulate: $(call stamp,test)
 	@$(PYTHON) -m wukong_sched.drivers.simulate --seeds $(SEEDS)
+
+chaos: $(call stamp,test)
+	@$(PYTHON) -m tests.chaos $(CHAOS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis benchmarks/results

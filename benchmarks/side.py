@@ -9,6 +9,7 @@ from pathlib import Path
 # This file runs as a script; its directory is on the path, the project's own may not be.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from ml_rows import ML_ROWS
 from rows import ROWS, probe
 
 
@@ -17,7 +18,7 @@ def main(row: str, side: str, scale: str) -> None:
     # Whatever a library prints must not be taken for an answer.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    measure = (probe if row == "probe" else ROWS[row].sides[side])(float(scale))
+    measure = (probe if row == "probe" else (ROWS | ML_ROWS)[row].sides[side])(float(scale))
     measure()
     print("ready", file=answers, flush=True)
     for line in sys.stdin:

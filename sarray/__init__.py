@@ -11,7 +11,13 @@ Arrays are lazy: `compute` gives NumPy arrays, `plan` says what that will take, 
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
 from sarray import ours
+
+if TYPE_CHECKING:
+    from sarray import ml as ml
 
 ours.check()
 
@@ -125,6 +131,7 @@ from sarray.manipulation import (  # noqa: E402
     squeeze,
     transpose,
 )
+from sarray.mapping import map_blocks  # noqa: E402
 from sarray.plan import Plan  # noqa: E402
 from sarray.reductions import (  # noqa: E402
     all,
@@ -136,7 +143,8 @@ from sarray.reductions import (  # noqa: E402
     sum,
     tree_reduce,
 )
-from sarray.session import compute, persist, plan  # noqa: E402
+from sarray.reports import last_report  # noqa: E402
+from sarray.session import attach, compute, forget, job_of, persist, plan, submit  # noqa: E402
 from wukong_sched.errors import (  # noqa: E402
     MemoryLimitError,
     NestedComputeError,
@@ -146,6 +154,14 @@ from wukong_sched.errors import (  # noqa: E402
 )
 
 __version__ = "0.1.0"
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """`sarray.ml`, which takes scikit-learn with it, at its first use."""
+        if name != "ml":
+            raise AttributeError(f"module 'sarray' has no attribute {name!r}")
+        return importlib.import_module("sarray.ml")
 
 __all__ = [
     # arrays
@@ -162,13 +178,14 @@ __all__ = [
     "multiply", "negative", "nextafter", "not_equal", "positive", "pow", "real", "reciprocal", "remainder", "round",
     "sign", "signbit", "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "trunc", "where",
     # reductions, axes, chunks
-    "all", "any", "max", "mean", "min", "prod", "sum", "tree_reduce",
+    "all", "any", "max", "mean", "min", "prod", "sum", "tree_reduce", "map_blocks",
     "broadcast_arrays", "broadcast_to", "expand_dims", "matrix_transpose", "permute_dims", "rechunk", "squeeze",
     "transpose",
     # linear algebra
     "QR", "SVD", "cholesky", "matmul", "norm", "svd", "svd_compressed", "svdvals", "tsqr",
     # computing
-    "Plan", "compute", "persist", "plan",
+    "Plan", "compute", "persist", "plan", "last_report",
+    "attach", "forget", "job_of", "submit",
     "from_npy", "store", "to_npy",
     # settings
     "Settings", "config", "settings",

@@ -9,8 +9,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -26,10 +25,11 @@ from sarray.operators import Operators
 from sarray.plan import Plan
 from wukong_sched.grid import Grid
 
+if TYPE_CHECKING:
+    from sarray.remote import SubmittedJob
+
 Axis = int | tuple[int, ...] | None
 Number = bool | int | float | complex
-
-_tokens = count()
 
 
 class Array(Operators):
@@ -140,6 +140,10 @@ class Array(Operators):
         """The values as a NumPy array of one's own; options as in `sarray.compute`."""
         (found,) = session.compute(self, **options)
         return np.asarray(found)
+
+    def submit(self, **options: Any) -> SubmittedJob:
+        """Begin to compute the values where that goes on without this process; as `sarray.submit`."""
+        return session.submit(self, single=True, **options)
 
     def persist(self, **options: Any) -> Array:
         """The same array, computed and kept in memory block by block; options as in `sarray.compute`."""
@@ -325,7 +329,7 @@ def from_values(value: Any, chunks: tuple[Grid, ...], dtype: np.dtype[Any], lock
 
 def identity_token(kind: str) -> str:
     """A token that nobody else has; content in memory is never hashed, which would cost more than most work on it."""
-    return f"{kind}-{os.getpid()}-{next(_tokens)}"
+    return f"{kind}-{os.urandom(8).hex()}"
 
 
 def normalize_axes(name: str, axis: Axis, ndim: int) -> tuple[int, ...]:

@@ -3,6 +3,10 @@
 A setting is looked up in this order: an argument of the call, the innermost ``with sa.config(...)``, the environment
 (``SARRAY_WORKERS``), ``./sarray.toml``, ``~/.config/sarray/config.toml``, the default below. A context manager holds
 for the thread (or asyncio task) that entered it.
+
+Settings of one kind have a section: ``functions.memory`` is ``memory`` below ``[functions]`` in TOML,
+``SARRAY_FUNCTIONS_MEMORY`` in the environment, and in Python ``sa.config({"functions.memory": "1GiB"})`` or
+``sa.config(functions_memory="1GiB")``. What is secret is shown nowhere.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -35,13 +39,43 @@ class Settings:
     chunk_bytes: int = 32 * 2**20
     """Bytes of a chunk where ``chunks="auto"``."""
     executor: str = "threads"
-    """Who runs the tasks: a name from `sarray.session.EXECUTORS`."""
+    """Who runs the tasks: a name from `sarray.executors.EXECUTORS`."""
+    policy: str = "cost"
+    """Who decides where tasks run: "cost" weighs their time against that of moving data, "wukong" has the rules of the
+    Wukong paper; a name from `sarray.executors.POLICIES`."""
     progress: bool | None = None
     """Whether to show a progress bar; None: in a terminal or a notebook."""
     progress_delay: float = 1.0
     """Seconds before a progress bar appears."""
     split_every: int = 8
     """Blocks that one task of a tree reduction combines."""
+    functions_concurrency: int | None = None
+    """Functions on this machine that run at once; None: as many as `workers`."""
+    functions_memory: int = 2 * 2**30
+    """Bytes of one function; those of AWS are taken to have as many."""
+    functions_timeout: float = 900.0
+    """Seconds of one invocation."""
+    functions_shape: str = ""
+    """Network between functions: a name from `wukong_sched.links.SHAPES`; empty: as fast as this machine is."""
+    functions_home: str = ""
+    """Directory in which functions are found by other processes, and outlive this one; empty: they end with it."""
+    functions_linger: float = 600.0
+    """Seconds without work after which functions with a home end, and what they store is gone."""
+    aws_function: str = "sarray"
+    """Name of the Lambda function."""
+    aws_environment: str = ""
+    """File that ``python -m sarray.deploy environment`` wrote: addresses, key and core type of the function in one;
+    settings below that are given come before it."""
+    aws_redis: str = field(default="", repr=False)
+    """``rediss://user:password@host:port`` of the cache, as this process and the function reach it."""
+    aws_bucket: str = ""
+    """The bucket for tiles and programs."""
+    aws_key: str = field(default="", repr=False)
+    """The key, in hexadecimal digits, that programs are signed with; the one in the function's environment."""
+    aws_concurrency: int = 1000
+    """Invocations at once that the account, or the function, allows."""
+    aws_core_type: str = ""
+    """OPENBLAS_CORETYPE of the function; a function that computes otherwise refuses the job. Empty: any will do."""
 
 
 def _switch(text: object) -> bool:
@@ -72,6 +106,18 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _memory(value: Any) -> int:
+    nbytes = parse_bytes(value)
+    if nbytes < LEAST_MEMORY:
+        raise ValueError("a function has at least '128MiB'")
+    return nbytes
+
+
+def _key(value: Any) -> str:
+    bytes.fromhex(str(value))
+    return str(value)
+
+
 KEYS: Mapping[str, Callable[[Any], Any]] = {
     "workers": _above(1),
     "memory_limit": _bytes,
@@ -79,15 +125,35 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "executor": str,
     "progress": _switch,
     "progress_delay": _seconds,
+    "policy": str,
     "split_every": _above(2),
+    "functions_concurrency": _above(1),
+    "functions_memory": _memory,
+    "functions_timeout": _seconds,
+    "functions_shape": str,
+    "functions_home": str,
+    "functions_linger": _seconds,
+    "aws_function": str,
+    "aws_environment": str,
+    "aws_redis": str,
+    "aws_bucket": str,
+    "aws_key": _key,
+    "aws_concurrency": _above(1),
+    "aws_core_type": str,
 }
 """What reads each setting from text or a value."""
 
 VARIABLES = {key: PREFIX + key.upper() for key in KEYS}
 """The environment variable of each setting."""
 
-OPTIONAL = {"workers", "memory_limit", "progress"}
+OPTIONAL = {"workers", "memory_limit", "progress", "functions_concurrency"}
 """Settings that may be None."""
+SECRET = {"aws_redis", "aws_key"}
+"""Settings whose values are shown nowhere."""
+SECTIONS = ("functions", "aws")
+"""First words of settings that are tables in TOML."""
+LEAST_MEMORY = 128 * 2**20
+"""Bytes of the smallest function."""
 
 _overrides: ContextVar[Mapping[str, Any]] = ContextVar("sarray.config", default=MappingProxyType({}))
 
@@ -107,11 +173,13 @@ def settings() -> Settings:
 class config:
     """``with sa.config(workers=2, memory_limit="4GiB"):`` settings for a block of code.
 
+    Names with dots come in a mapping: ``sa.config({"functions.shape": "aws"})``.
+
     Raises ValueError for a value that a setting cannot have, and TypeError for an unknown setting, naming those known.
     """
 
-    def __init__(self, **values: Any) -> None:
-        self._values = checked(values, "sa.config")
+    def __init__(self, given: Mapping[str, Any] = MappingProxyType({}), /, **values: Any) -> None:
+        self._values = checked({**_flat(given), **values}, "sa.config")
         self._tokens: list[Token[Mapping[str, Any]]] = []
 
     def __enter__(self) -> Settings:
@@ -135,7 +203,20 @@ def _checked(key: str, value: Any, origin: str) -> Any:
     try:
         return KEYS[key](value)
     except (ValueError, TypeError) as error:
+        if key in SECRET:
+            raise ValueError(f"{origin}: {key} cannot be what was given; it is not shown, as it is secret") from None
         raise ValueError(f"{origin}: {key}={value!r} is not possible: {error}") from error
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"functions": {"memory": 1}}`` and ``{"functions.memory": 1}`` as ``{"functions_memory": 1}``."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in SECTIONS and isinstance(value, Mapping):
+            found.update((f"{key}_{name}", each) for name, each in value.items())
+        else:
+            found[key.replace(".", "_") if key.partition(".")[0] in SECTIONS else key] = value
+    return found
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:
@@ -180,4 +261,4 @@ def _read(path: str) -> dict[str, Any]:
             found = tomllib.load(file)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
-    return checked(found, path)
+    return checked(_flat(found), path)

@@ -6,46 +6,35 @@ addresses, the key that programs are signed with, and who starts functions. All 
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from kernels.qr import Panel, Reflectors, Stack, Triangles
-from wukong_sched.functions.cloud import Invoker
-from wukong_sched.functions.places import Addresses, Places
+from sarray.session_blas import arithmetic
+from wukong_sched.functions.entry import handled, worker_of
 from wukong_sched.functions.worker import Context, Worker
 
 CLASSES = (Panel, Reflectors, Stack, Triangles)
 """What kernels hand to each other beside arrays; stored as arrays, without pickle."""
-INVOKER = "SARRAY_INVOKER"
-
-
-def _local(environment: Mapping[str, str]) -> Invoker:
-    from wukong_sched.functions.local_invoker import invoker_here
-
-    return invoker_here(environment)
-
-
-def _aws(environment: Mapping[str, str]) -> Invoker:
-    from wukong_sched.drivers.aws_lambda import LambdaInvoker
-
-    return LambdaInvoker(environment["AWS_LAMBDA_FUNCTION_NAME"])
-
-
-INVOKERS: Mapping[str, Callable[[Mapping[str, str]], Invoker]] = {"local": _local, "aws": _aws}
-"""Who starts functions, by the variable SARRAY_INVOKER."""
+LOG = "SARRAY_LOG"
+"""Variable of the environment: with it, each invocation says in one line what it was; AWS keeps that in a log."""
 
 
 @cache
 def _worker() -> Worker:
-    environment = os.environ
-    addresses, key = Addresses.found(environment)
-    invoker = INVOKERS[environment.get(INVOKER, "aws")](environment)
-    memory = int(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")) << 20
-    return Worker(Places(addresses, invoker, CLASSES), key, memory)
+    return worker_of(os.environ, CLASSES, arithmetic)
 
 
 def handler(event: Mapping[str, Any], context: Context) -> str:
-    """One invocation: an executor's turn, or a look at the job by its watchdog."""
-    return _worker().handle(event, context)
+    """One invocation."""
+    began = time.monotonic()
+    outcome = handled(_worker(), event, context)
+    if LOG in os.environ:
+        line: dict[str, Any] = {"job": event["job"], "executor": event.get("id"), "outcome": outcome}
+        line["seconds"] = time.monotonic() - began
+        print(json.dumps(line), flush=True)
+    return outcome

@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
+from sarray.config import Settings
+from sarray.job import workers_of
 from sarray.lambda_entry import CLASSES
 from sarray.parking import parked
-from wukong_sched.drivers import functions
-from wukong_sched.drivers.functions import LocalFunctions, Outcome
+from sarray.remote import Remote
+from wukong_sched.drivers.functions import LocalFunctions
+from wukong_sched.drivers.home import HomeFunctions
 from wukong_sched.functions.settings import FunctionSettings
-from wukong_sched.policy import Policy
-from wukong_sched.program import Program
-from wukong_sched.storage.protocol import Storage
 
 HANDLER = "sarray.lambda_entry.handler"
+
+
 MEMORY = 2048
 """MB of one function, unless asked otherwise."""
 
 
+def remote(asked: Settings) -> Remote:
+    """The functions that the settings ask for; arrays in memory are mapped, not copied, by them."""
+    usual = Settings()
+    concurrency, memory = asked.functions_concurrency or workers_of(asked), asked.functions_memory >> 20
+    names = ("shape", "timeout", "home", "linger")
+    given = {name: getattr(asked, f"functions_{name}") for name in names}
+    more = {name: value for name, value in given.items() if value != getattr(usual, f"functions_{name}")}
+    functions = local_functions(concurrency, memory, **more)
+    return Remote("functions", functions, lambda program, job: parked(program, functions.job_directory(job)))
+
+
 @cache
-def local_functions(concurrency: int, memory: int = MEMORY) -> LocalFunctions:
-    """So many functions of so many MB; they end with this process, however it ends."""
-    function = FunctionSettings(HANDLER, concurrency=concurrency, provisioned=concurrency, memory=memory)
-    return LocalFunctions(function, CLASSES)
-
-
-def run(
-    program: Program,
-    storage: Storage,
+def local_functions(
     concurrency: int,
-    *,
     memory: int = MEMORY,
-    policy: Policy = functions.POLICY,
-) -> Outcome:
-    """Put the wanted tiles of a program into the storage; arrays in memory are mapped, not copied, by its functions."""
-    return functions.run(program, storage, local_functions(concurrency, memory), policy=policy, park=parked)
+    shape: str = "",
+    timeout: float = 900.0,
+    home: str = "",
+    linger: float = 600.0,
+) -> LocalFunctions:
+    """So many functions of so many MB, behind a network of that shape; without a home they end with this process."""
+    function = FunctionSettings(
+        HANDLER, concurrency=concurrency, provisioned=concurrency, memory=memory, timeout=timeout
+    )
+    if home:
+        return HomeFunctions(Path(home).expanduser().absolute(), function, CLASSES, shape, linger)
+    return LocalFunctions(function, CLASSES, shape)

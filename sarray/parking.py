@@ -39,14 +39,15 @@ def _parked(reader: Any, directory: Path, seen: dict[int, Any]) -> Any:
 
 def _moved(value: Any, move: Callable[[Any], MappedArray]) -> Any:
     if isinstance(value, Mapping):
-        if not all(map(_is_large, value.values())):
+        if not all(map(is_large, value.values())):
             return value
         return MappedBlocks({index: move(block) for index, block in value.items()})
     if isinstance(value, np.memmap) and value.filename is not None and isinstance(value.base, mmap.mmap):
         order: Literal["C", "F"] = "C" if value.flags.c_contiguous else "F"
         return MappedArray(Path(value.filename), value.dtype, value.shape, order, value.offset)
-    return move(value) if _is_large(value) else value
+    return move(value) if is_large(value) else value
 
 
-def _is_large(value: Any) -> bool:
+def is_large(value: Any) -> bool:
+    """Whether a value is an array too large to travel with the program."""
     return isinstance(value, np.ndarray) and value.nbytes > SMALL and not value.dtype.hasobject

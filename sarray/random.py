@@ -144,3 +144,75 @@ class Generator:
             )
         key = (self.seed, next(self._streams))
         return Array(drawn(distribution, normalize_chunks(chunks, shape, kind), kind, key, **arguments))
+
+
+def random(size: Size = None, *, dtype: DTypeLike = np.float64, chunks: Chunks = "auto") -> Array:
+    """Uniform in [0, 1), of a generator that nobody can repeat; `default_rng(seed).random` can be.
+
+    >>> import sarray as sa
+    >>> sa.random.random((4, 4), chunks=2).chunks
+    ((2, 2), (2, 2))
+    """
+    return default_rng().random(size, dtype=dtype, chunks=chunks)
+
+
+def standard_normal(size: Size = None, *, dtype: DTypeLike = np.float64, chunks: Chunks = "auto") -> Array:
+    """Normal with mean 0 and standard deviation 1, of a generator that nobody can repeat.
+
+    >>> import sarray as sa
+    >>> sa.random.standard_normal((2, 3)).shape
+    (2, 3)
+    """
+    return default_rng().standard_normal(size, dtype=dtype, chunks=chunks)
+
+
+def normal(
+    loc: float = 0.0,
+    scale: float = 1.0,
+    size: Size = None,
+    *,
+    dtype: DTypeLike = np.float64,
+    chunks: Chunks = "auto",
+) -> Array:
+    """Normal with mean `loc` and standard deviation `scale`, of a generator that nobody can repeat.
+
+    >>> import sarray as sa
+    >>> sa.random.normal(3.0, 0.0, size=2).compute()
+    array([3., 3.])
+    """
+    return default_rng().normal(loc, scale, size, dtype=dtype, chunks=chunks)
+
+
+def uniform(
+    low: float = 0.0,
+    high: float = 1.0,
+    size: Size = None,
+    *,
+    dtype: DTypeLike = np.float64,
+    chunks: Chunks = "auto",
+) -> Array:
+    """Uniform in [low, high), of a generator that nobody can repeat.
+
+    >>> import sarray as sa
+    >>> bool((sa.random.uniform(2, 3, size=100) >= 2).all())
+    True
+    """
+    return default_rng().uniform(low, high, size, dtype=dtype, chunks=chunks)
+
+
+def integers(
+    low: int,
+    high: int | None = None,
+    size: Size = None,
+    *,
+    dtype: DTypeLike = np.int64,
+    endpoint: bool = False,
+    chunks: Chunks = "auto",
+) -> Array:
+    """Integers as `Generator.integers` draws them, of a generator that nobody can repeat.
+
+    >>> import sarray as sa
+    >>> sorted(set(sa.random.integers(3, size=100).compute().tolist()))
+    [0, 1, 2]
+    """
+    return default_rng().integers(low, high, size, dtype=dtype, endpoint=endpoint, chunks=chunks)

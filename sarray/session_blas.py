@@ -30,15 +30,42 @@ class _Pin:
         with self._lock:
             self._users -= 1
             if not self._users:
+                _take_control()
                 self._limits.restore_original_limits()
                 self._limits = None
+
+
+def arithmetic() -> str:
+    """What decides the bits of BLAS: for which processor its kernels are, and how many threads it takes.
+
+    >>> with single_threaded():
+    ...     arithmetic().endswith(" x1")
+    True
+    """
+    from threadpoolctl import threadpool_info
+
+    importlib.import_module("kernels.lapack")
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    kinds = {library.get("architecture") or library["internal_api"] for library in libraries}
+    threads = {library["num_threads"] for library in libraries}
+    return f"{' '.join(sorted(map(str.lower, kinds)))} x{max(threads, default=1)}"
 
 
 def _limited() -> Any:
     from threadpoolctl import threadpool_limits
 
     importlib.import_module("kernels.lapack")  # loads SciPy's BLAS, which could not be held back before it is there
+    _take_control()
     return threadpool_limits(1, user_api="blas")
+
+
+def _take_control() -> None:
+    """Let this thread set limits: threadpoolctl (since 3.7) ignores all threads but the first that has set any."""
+    import threadpoolctl
+
+    clear = getattr(getattr(threadpoolctl, "OpenBLASController", None), "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 _PIN = _Pin()

@@ -8,7 +8,7 @@ leaf of the range that it is named after (PROTOCOL rule 9).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -56,7 +56,7 @@ class Backlog:
     leaves: list[Leaves] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.ready or self.leaves)
+        return bool(self.ready or self.left())
 
     def load(self, todo: Iterable[Owed]) -> None:
         """Begin with a record's todo."""
@@ -88,21 +88,27 @@ class Backlog:
         """Number of leaves that were not taken yet."""
         return sum(map(len, self.leaves))
 
-    def settle(self) -> Cuts:
-        """What remains of each range when everything taken from it is discharged."""
+    def settle(self, retained: Collection[Task] = ()) -> Cuts:
+        """What remains of each range when everything taken from it is discharged, but for what is retained."""
         used = [leaves for leaves in self.leaves if leaves.position > leaves.item[2]]
-        return [(leaves.item, leaves.rest(leaves.position, leaves.item[3])) for leaves in used]
+        return [(leaves.item, self._rest(leaves, retained)) for leaves in used]
+
+    def _rest(self, leaves: Leaves, retained: Collection[Task]) -> tuple[Owed, ...]:
+        rule, piece, first, stop = leaves.item
+        taken = self.program.expand((rule, piece, first, leaves.position)) if retained else ()
+        return (*(task for task in taken if task in retained), *leaves.rest(leaves.position, stop))
 
     def apply(self, cuts: Sequence[tuple[Range, tuple[Owed, ...]]]) -> None:
         """The record was cut: adopt its ranges."""
         rest = dict(cuts)
         kept = []
         for leaves in self.leaves:
-            remains = rest.get(leaves.item, (leaves.item,))
-            for item in remains:
+            for item in rest.get(leaves.item, (leaves.item,)):
                 if len(item) == 4:
                     leaves.item = item
                     kept.append(leaves)
+                else:
+                    self.owed.add(item)
         self.leaves = kept
 
     def split_leaves(self, parts: int) -> tuple[Cuts, tuple[Give, ...]]:
@@ -132,10 +138,12 @@ class Backlog:
         groups = [tasks[start:stop] for start, stop in pairwise(edges) if start < stop]
         return tuple(Give(identity(group[-1]), tuple(reversed(group))) for group in groups)
 
-    def committed(self, discharged: Iterable[Task], joined: Sequence[Task], gives: Sequence[Give]) -> None:
-        """The record has moved: tasks left it, joined it, and were given away."""
+    def committed(
+        self, discharged: Iterable[Task], joined: Sequence[Task], gives: Sequence[Give], ran: Collection[Task] = ()
+    ) -> None:
+        """The record has moved: tasks left it, joined it (some of which may have run), and were given away."""
         left = {task for give in gives for task in give.todo if len(task) == 2}.union(discharged)
-        known = left.union(self.ready, (SINK,))
+        known = left.union(self.ready, (SINK,), ran)
         self.ready = [task for task in self.ready if task not in left]
         self.ready += [task for task in reversed(joined) if task not in known]
         self.owed.update(joined)

@@ -9,8 +9,9 @@ The rules (numbers as in docs/protocol.md):
    that made them. Tasks that the commit completes join our todo, which is ownership (5, 7).
 4. What is local stays local: an edge whose ends both run here costs no I/O at all. A fan-in whose other inputs have
    arrived runs here without storing our own input: one plain read tells (6).
-5. While there is work here, results may be held back; with nothing runnable we peek, perhaps wait a bounded moment,
-   and then commit all that we hold (8).
+5. While there is work here, results may be held back; with nothing runnable we peek, announce what others wait for,
+   perhaps wait a bounded moment, and then commit all that we hold (8). What only we are still to read may be retained
+   when the rest is discharged, as long as there is work or we wait (`wukong_sched.ledger`).
 6. We give away from our todo only, never the task that we are named after (9), and nothing while a tile of ours is
    announced in part: whoever else ran its producer would announce those edges again.
 7. Freed are stored tiles all of whose consumers are discharged; we delete them after the commit's reply (10).
@@ -27,10 +28,12 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from wukong_sched.backlog import Backlog, Cuts
 from wukong_sched.errors import ProtocolError
+from wukong_sched.frontier import Batch, Frontier
 from wukong_sched.ledger import Ledger
 from wukong_sched.messages import (
     Commit,
@@ -60,9 +63,10 @@ from wukong_sched.messages import (
 from wukong_sched.policy import Policy
 from wukong_sched.program import SINK, Program, Task, Tile
 
-Step = tuple[Task, list[Tile], list[Tile]]
-MOST_STEPS = 1024
-"""Tasks of one Run, however short they are."""
+SAMPLE = 64
+"""Ready tasks by which all are judged."""
+LOOKS = 8
+"""How often a wait looks whether what it waits for has come."""
 
 
 class Phase(enum.Enum):
@@ -88,22 +92,20 @@ class ExecutorState:
         self.idle = 0
         self.backlog = Backlog(program, id)
         self.ledger = Ledger(program)
-        self.pending: dict[Task, int] = {}
-        """Fan-ins of which some inputs are here -> how many are not."""
-        self.kept: dict[Tile, int] = {}
-        """Stored tiles still in memory -> ready tasks that will read them."""
-        self.steps: list[Step] = []
-        self.needs: tuple[Tile, ...] = ()
-        """What must be fetched before the steps can run."""
-        self.planned = 0.0
-        """Estimated seconds of the steps."""
+        self.frontier = Frontier(program, self.backlog, self.ledger)
+        self.batch = Batch()
+        """What runs, or is to run once it is fetched."""
         self.commits: list[Commit] = []
         """Still to be sent, one after the other."""
         self.joined: list[Task] = []
         self.freed: list[Tile] = []
         self.after: Callable[[float], list[Instruction]] = self._finish
         """What follows when all commits are through."""
-        self.waited = False
+        self.waited = 0.0
+        """Seconds, since something ran here."""
+        self.part: Collection[Task] = ()
+        """What the commits under way discharge."""
+        self.storing: tuple[Tile, ...] = ()
         self.renewed = 0.0
         """When the lease was last renewed."""
         self.corrections: dict[str, float] = {}
@@ -128,10 +130,13 @@ class ExecutorState:
     def _fetched(self, event: Fetched, now: float) -> list[Instruction]:
         if event.missing:
             return self._lose(event.missing[0])
-        return self._run()
+        self._observe(self.batch.needs, event.seconds)
+        return self._run(now)
 
     def _ran(self, event: Ran, now: float) -> list[Instruction]:
         self.idle = event.idle
+        if event.left:
+            return self._cut_short(event.left, now)
         self._learn(event.seconds)
         return self._advance(now)
 
@@ -142,23 +147,24 @@ class ExecutorState:
         return self._commit([Commit(self.seq, failure=event.story)], self._finish)
 
     def _peeked(self, event: Peeked, now: float) -> list[Instruction]:
-        for task, arrived in event.arrived.items():
-            missing = [tile for tile in self._produced(task) if tile not in self.ledger.open and tile not in arrived]
-            if not missing:
-                del self.pending[task]
-                self.backlog.ready.append(task)
-        if self.backlog.ready:
+        self.frontier.arrived(event.arrived)
+        if self.backlog:
             return self._advance(now)
-        patience = 0.0 if self.waited else self.policy.patience(self.ledger.nbytes)
-        self.waited = True
-        if patience > 0:
-            return self._enter(Phase.WAITING, Wait(patience))
+        part = self._shared_part(idle=True)
+        if part:
+            return self._flush(part=part)
+        patience = self.policy.patience(self.ledger.nbytes)
+        if patience > self.waited:
+            seconds = min(patience / LOOKS, patience - self.waited)
+            self.waited += max(seconds, patience / LOOKS)
+            return self._enter(Phase.WAITING, Wait(seconds))
         return self._flush()
 
     def _woke(self, event: Woke, now: float) -> list[Instruction]:
         return self._peek()
 
     def _stored(self, event: Stored, now: float) -> list[Instruction]:
+        self._observe(self.storing, event.seconds)
         return self._send()
 
     def _committed(self, event: Committed, now: float) -> list[Instruction]:
@@ -186,121 +192,91 @@ class ExecutorState:
         if shared is not None:
             return shared
         if self.ledger.open and not self.policy.holds(self.ledger.nbytes, now - self.ledger.since):
-            return self._flush()
-        if self.backlog and self._plan(now):
-            return self._begin()
-        if self.pending:
+            return self._relieve(now)
+        return self._go_on(now)
+
+    def _go_on(self, now: float) -> list[Instruction]:
+        """Run what can run here; see whether more has become runnable; or end."""
+        if self.backlog:
+            room = max(0.0, (self.deadline - now) / 2)
+            self.batch = self.frontier.plan(self.policy, self.corrections, self._seconds, room, now)
+            if self.batch.steps:
+                self.waited = 0.0
+                return self._begin(now)
+        if self.frontier.pending:
             return self._peek()
         return self._flush() if self.ledger else self._finish(now)
 
+    def _relieve(self, now: float) -> list[Instruction]:
+        """We hold too much, or for too long: discharge all, or only what others wait for, if that is all they need."""
+        part = self._shared_part()
+        if part is None:
+            return self._flush()
+        self.ledger.since = now
+        return self._flush(part=part) if part else self._go_on(now)
+
+    def _shared_part(self, idle: bool = False) -> set[Task] | None:
+        """The tasks to discharge so that others can go on, and ours be retained; None if ours is not worth that."""
+        ledger = self.ledger
+        if ledger.announced or not self.policy.fetches(1):
+            return None
+        part = ledger.closure(self.frontier.shared(idle))
+        private = sum(map(self.program.nbytes, ledger.open)) - sum(map(self.program.nbytes, ledger.leaving(part)))
+        return part if self.policy.retains(private) else None
+
     def _share(self, idle: int) -> list[Instruction] | None:
         """Give others a part of our work; None if there is none to give, or it is not worth it."""
-        left = self.backlog.left()
+        left, moves = self.backlog.left(), self.policy.fetches(1) > 0
+        load = self._load if moves else self._seconds
         if left:
             leaves = next(leaves for leaves in self.backlog.leaves if len(leaves))
-            parts = self.policy.parts(left * self._seconds(leaves.first(self.program)), left, idle)
+            parts = self.policy.parts(left * load(leaves.first(self.program)), 0, left, idle)
             cuts, gives = self.backlog.split_leaves(parts) if parts > 1 else ([], ())
             if gives:
                 return self._give(cuts, gives)
-        work = self.backlog.work(self._seconds)
-        parts = self.policy.parts(work, len(self.backlog.ready), idle) if len(self.backlog.ready) > 1 else 1
+        ready = self.backlog.ready
+        nbytes = self._moved() if moves else 0
+        parts = self.policy.parts(self.backlog.work(load), nbytes, len(ready), idle) if len(ready) > 1 else 1
         gives = self.backlog.split_ready(parts) if parts > 1 else ()
-        if gives or (self.pending and self.ledger and self.policy.exposes(self.planned)):
-            return self._flush(gives)
-        return None
+        if gives:
+            return self._flush(gives, part=self._given_part(gives))
+        pending = self.frontier.pending and self.ledger
+        if not pending or not self.policy.exposes(self.batch.seconds):
+            return None
+        return self._peek() if self.policy.retains(self.ledger.nbytes) else self._flush()
 
-    def _plan(self, now: float) -> bool:
-        """Choose the tasks of the next Run, and what must be fetched for them."""
-        quantum, batch_bytes = self.policy.quantum, self.policy.batch_bytes
-        self.steps, self.planned, needs = [], 0.0, dict[Tile, int]()
-        nbytes = 0
-        while self.planned < quantum and nbytes < batch_bytes and len(self.steps) < MOST_STEPS:
-            rule = self.backlog.next_rule()
-            new = rule not in self.corrections
-            if rule is None or (new and self.steps):
-                break
-            task = self.backlog.take()
-            self.planned += self._seconds(task)
-            drops: list[Tile] = []
-            for tile in self._use(task, drops):
-                if tile not in needs:
-                    nbytes += self.program.nbytes(tile)
-                needs[tile] = len(self.steps)
-            self.steps.append((task, self._make(task, drops, now), drops))
-            if new:
-                break  # alone, to show what a task of its rule takes before many of them run in one go
-        for tile, last in needs.items():
-            self.steps[last][2].append(tile)
-        self.needs = tuple(needs)
-        self.waited = False
-        return bool(self.steps)
-
-    def _use(self, task: Task, drops: list[Tile]) -> list[Tile]:
-        """Account for the inputs of a task that is about to run; the tiles that must be fetched for it."""
-        program, ledger, kept = self.program, self.ledger, self.kept
-        owed = task in self.backlog.owed
-        needs: list[Tile] = []
-        stored = False
-        for tile in program.inputs(task):
-            if not owed and ledger.is_local(tile, task):
-                if ledger.used(tile):
-                    drops.append(tile)
-                continue
-            if program.is_task_array(tile[0]):
-                stored = True
-                ledger.consumed.append((tile, task, ledger.total(tile)))
-            elif program.is_cheap(tile[0]):
-                continue
-            if tile in kept:
-                kept[tile] -= 1
-                if not kept[tile]:
-                    del kept[tile]
-                    drops.append(tile)
-            elif tile not in ledger.open:
-                needs.append(tile)
-        if stored or owed:
-            ledger.settled.append(task)
-        return [] if program.streams(task) else needs
-
-    def _make(self, task: Task, drops: list[Tile], now: float) -> list[Tile]:
-        """Account for the outputs of a task that is about to run, and find who can run next."""
-        ledger, pending, ready = self.ledger, self.pending, self.backlog.ready
-        ledger.ran.add(task)
-        outputs = self.program.outputs(task)
-        for tile in outputs:
-            consumers = ledger.edges(tile)
-            if not consumers:
-                drops.append(tile)
-                continue
-            ledger.made(tile, len(consumers), now)
-            for consumer in reversed(consumers):
-                if consumer in pending:
-                    pending[consumer] -= 1
-                elif consumer != SINK:
-                    pending[consumer] = len(self._produced(consumer)) - 1
-                else:
-                    continue
-                if not pending[consumer]:
-                    del pending[consumer]
-                    ready.append(consumer)
-        return outputs
-
-    def _produced(self, task: Task) -> list[Tile]:
-        produced_by_task = self.program.is_task_array
-        return [tile for tile in self.program.inputs(task) if produced_by_task(tile[0])]
+    def _given_part(self, gives: Sequence[Give]) -> set[Task] | None:
+        """The tasks to discharge so that these can be given away."""
+        if not self.policy.retains(self.ledger.nbytes):
+            return None
+        inputs = {tile for give in gives for task in give.todo if len(task) == 2 for tile in self.program.inputs(task)}
+        here = [tile for tile in inputs if tile in self.ledger.open]
+        return self.ledger.closure([*here, *self.frontier.shared()])
 
     # ---- what is under way
 
-    def _begin(self) -> list[Instruction]:
-        if self.needs:
-            return self._enter(Phase.FETCHING, Fetch(self.needs))
-        return self._run()
+    def _begin(self, now: float) -> list[Instruction]:
+        if self.batch.needs:
+            return self._enter(Phase.FETCHING, Fetch(tuple(self.batch.needs)))
+        return self._run(now)
 
-    def _run(self) -> list[Instruction]:
-        return self._enter(Phase.RUNNING, Run(tuple(self.steps)))
+    def _run(self, now: float) -> list[Instruction]:
+        limit = (self.deadline - now) / 2
+        return self._enter(Phase.RUNNING, Run(tuple(self.batch.steps), limit))
+
+    def _cut_short(self, left: int, now: float) -> list[Instruction]:
+        """The tasks took so much longer than we thought that some have not begun, though we count them as run.
+
+        Run them, if there is time. If not, hand over without a word of this Run and of what is held: a retry runs both.
+        """
+        self.batch.steps = self.batch.steps[-left:]
+        if not self.policy.yields(now, self.deadline):
+            return self._run(now)
+        last = replace(self.ledger.renewal(self.seq), yields=True)
+        return self._commit([last], lambda now: [Invoke((self.id,)), *self._finish(now)])
 
     def _peek(self) -> list[Instruction]:
-        return self._enter(Phase.PEEKING, Peek(tuple(self.pending)))
+        return self._enter(Phase.PEEKING, Peek(tuple(self.frontier.pending)))
 
     def _lose(self, tile: Tile) -> list[Instruction]:
         """Renew; if the record is still ours, say that the tile is lost."""
@@ -315,35 +291,31 @@ class ExecutorState:
 
         return self._commit([self.ledger.renewal(self.seq, cuts, gives)], given)
 
-    def _flush(self, gives: Sequence[Give] = (), yields: bool = False) -> list[Instruction]:
-        """Store and announce all that we hold, discharge all that ran."""
-        cuts = self.backlog.settle()
-        commits = self.ledger.commits(self.seq, self.policy.edges, cuts, gives, yields)
+    def _flush(
+        self, gives: Sequence[Give] = (), yields: bool = False, part: Collection[Task] | None = None
+    ) -> list[Instruction]:
+        """Store and announce all that we hold and discharge all that ran; or so for a closed part of it."""
+        ran = self.ledger.ran
+        part = ran if part is None or len(part) == len(ran) else part
+        cuts = self.backlog.settle() if part is ran else self.backlog.settle(ran.difference(part))
+        commits = self.ledger.commits(self.seq, self.policy.edges, cuts, gives, yields, part)
 
         def flushed(now: float) -> list[Instruction]:
             ids = tuple(give.id for give in gives)
-            return [*self._flushed(commits[-1], cuts), *([Invoke(ids)] if ids else []), *self._next(yields, now)]
+            said = self._flushed(commits[-1], cuts, part, now)
+            return [*said, *([Invoke(ids)] if ids else []), *self._next(yields, now)]
 
-        stores = tuple(self.ledger.open)
-        if stores:
-            self.commits, self.after = commits[:], flushed
-            return self._enter(Phase.STORING, Store(stores))
-        return self._commit(commits, flushed)
+        self.storing = self.ledger.leaving(part)
+        if self.storing:
+            self.commits, self.after, self.part = commits[:], flushed, part
+            return self._enter(Phase.STORING, Store(self.storing))
+        return self._commit(commits, flushed, part)
 
-    def _flushed(self, commit: Commit, cuts: Cuts) -> list[Instruction]:
+    def _flushed(self, commit: Commit, cuts: Cuts, part: Collection[Task], now: float) -> list[Instruction]:
         """Adopt what the commit did: who owes what, and which tiles are still of use here."""
         self.backlog.apply(cuts)
-        self.backlog.committed(commit.discharged, self.joined, commit.gives)
-        memory = [*self.ledger.open, *self.kept]
-        self.pending = {}
-        self.ledger.clear(dict(commit.announced))
-        kept: dict[Tile, int] = dict.fromkeys(memory, 0)
-        for task in self.backlog.ready if memory else ():
-            for tile in self.program.inputs(task):
-                if tile in kept:
-                    kept[tile] += 1
-        self.kept = {tile: count for tile, count in kept.items() if count}
-        dropped = tuple(tile for tile, count in kept.items() if not count)
+        dropped = self.frontier.committed(commit, self.joined, part, self.policy, now)
+        self.ledger.settled += [item for _, rest in cuts for item in rest if len(item) == 2]
         freed, self.joined, self.freed = tuple(self.freed), [], []
         return [*([Delete(freed)] if freed else []), *([Drop(dropped)] if dropped else [])]
 
@@ -353,8 +325,10 @@ class ExecutorState:
         again = self.backlog.owed or self.backlog.left()
         return [*([Invoke((self.id,))] if again else []), *self._finish(now)]
 
-    def _commit(self, commits: list[Commit], after: Callable[[float], list[Instruction]]) -> list[Instruction]:
-        self.commits, self.after = commits[:], after
+    def _commit(
+        self, commits: list[Commit], after: Callable[[float], list[Instruction]], part: Collection[Task] = ()
+    ) -> list[Instruction]:
+        self.commits, self.after, self.part = commits[:], after, part
         return self._send()
 
     def _send(self) -> list[Instruction]:
@@ -372,10 +346,34 @@ class ExecutorState:
     def _seconds(self, task: Task) -> float:
         return self.policy.seconds(self.program.cost(task)) * self.corrections.get(task[0], 1.0)
 
+    def _load(self, task: Task) -> float:
+        """Seconds of a task, with what it must fetch."""
+        program = self.program
+        fetched = [tile for tile in program.inputs(task) if not (self._is_here(tile) or program.is_cheap(tile[0]))]
+        moving = self.policy.fetches(sum(map(program.nbytes, fetched)))
+        return max(self._seconds(task), moving) if program.streams(task) else self._seconds(task) + moving
+
+    def _moved(self) -> int:
+        """Bytes that move if ready tasks (a sample of them) run elsewhere: what is here is fetched, or stored first."""
+        tiles = {tile for task in self.backlog.ready[:SAMPLE] for tile in self.program.inputs(task)}
+        here = [tile for tile in tiles if self._is_here(tile)]
+        new = [tile for tile in here if tile in self.ledger.open and not self.program.is_wanted(tile)]
+        return sum(map(self.program.nbytes, here)) + sum(map(self.program.nbytes, new))
+
+    def _is_here(self, tile: Tile) -> bool:
+        return tile in self.ledger.open or tile in self.frontier.kept
+
+    def _observe(self, tiles: Collection[Tile], seconds: float) -> None:
+        """Learn from how long it took to move these tiles."""
+        if seconds > 0:
+            stored = [tile for tile in tiles if self.program.is_task_array(tile[0])]
+            self.policy = self.policy.observed(sum(map(self.program.nbytes, stored)), seconds)
+
     def _learn(self, seconds: float) -> None:
         """Correct the estimates of the rules that just ran: wholly if they took longer, by half if they took less."""
-        ratio = min(max(seconds / self.planned, 1e-3), 1e6) if self.planned else 1.0
-        for rule in {task[0] for task, _, _ in self.steps}:
+        planned = self.batch.seconds
+        ratio = min(max(seconds / planned, 1e-3), 1e6) if planned else 1.0
+        for rule in {task[0] for task, _, _ in self.batch.steps}:
             self.corrections[rule] = self.corrections.get(rule, 1.0) * max(ratio, 0.5 + 0.5 * ratio)
 
 

@@ -10,7 +10,9 @@ kept in two flat arrays each way (compressed sparse rows).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import accumulate
 from typing import Any
 
@@ -25,6 +27,16 @@ RULE, VALUE, LITERAL = "task", "value", "literal"
 Numbers = npt.NDArray[np.int64]
 Rows = tuple[Numbers, Numbers]
 """Where each row begins (and the end of the last), and the rows one after the other."""
+
+
+class Elsewhere(ABC):
+    """Data that is not in the mapping itself."""
+
+    nbytes: int
+
+    @abstractmethod
+    def load(self) -> Any:
+        """The data."""
 
 
 class Explicit:
@@ -64,6 +76,18 @@ class Explicit:
         Raises ProgramError for a key that is missing or tasks that wait for each other. Linear in keys and edges.
         """
         return _Builder(mapping, list(dict.fromkeys(wanted))).program(value_bytes)
+
+    def with_data(self, change: Callable[[Any, int], Any]) -> Explicit:
+        """The same program, with every piece of data replaced by `change` of it and its bytes."""
+        same = copy(self)
+        same._literals = [
+            value if isinstance(value, Elsewhere) else change(value, self._nbytes_of(value))
+            for value in self._literals
+        ]
+        return same
+
+    def _nbytes_of(self, value: Any) -> int:
+        return int(getattr(value, "nbytes", self._value_bytes))
 
     def tile_of(self, key: Hashable) -> Tile:
         """Where the key's value is; ProgramError if the wanted keys do not need it."""
@@ -136,7 +160,7 @@ class Explicit:
         """Bytes of data if it tells them, else the assumed size of a value."""
         if tile[0] == VALUE:
             return self._value_bytes
-        return int(getattr(self._literals[tile[1][0]], "nbytes", self._value_bytes))
+        return self._nbytes_of(self._literals[tile[1][0]])
 
     def cost(self, task: Task) -> Costed | None:
         """Unknown."""
@@ -153,7 +177,8 @@ class Explicit:
 
     def read(self, tile: Tile) -> Any:
         """Data of the mapping."""
-        return self._literals[tile[1][0]]
+        found = self._literals[tile[1][0]]
+        return found.load() if isinstance(found, Elsewhere) else found
 
     def run(self, task: Task, block: BlockReader) -> list[Any]:
         """Call the function with every key among its arguments replaced by the key's value."""

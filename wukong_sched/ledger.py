@@ -1,15 +1,21 @@
-"""What ran here since the last commit, and the commit that will say so.
+"""What ran here since it was last discharged, and the commits that will say so.
 
-The discharged set D is everything that ran here, so it is closed (PROTOCOL rule 7). Every tile of D with a consumer
-outside is stored first and announced in the commit that discharges its producer; tiles all of whose consumers ran
-here leave no trace at all (rule 3). A tile with very many consumers is announced in several commits, all before the
-one that discharges its producer; how far they got stands in the record, so that a retry goes on from there. Until
-that producer is discharged its executor gives nothing away: whoever else ran it would announce those edges again.
+The discharged set D is closed (PROTOCOL rule 7): with a task it holds all undischarged tasks here that it reads from.
+D is everything that ran, or a part of it: the makers of some tiles, their ancestors, and, since a tile that leaves D
+must still be in memory, all readers of those tiles of D that were dropped when the last of them ran. What is not in D
+is *retained*: its owner still owes it, or what it follows from, and runs it again if it must start anew.
+
+Every tile of D with a consumer outside is stored first and announced in the commit that discharges its producer; tiles
+all of whose consumers are in D leave no trace at all (rule 3). A consumer outside D that has run here is told like any
+other, and settled when it is discharged itself; it may join our todo although it has run. A tile with very many
+consumers is announced in several commits, all before the one that discharges its producer; how far they got stands in
+the record, so that a retry goes on from there. Until that producer is discharged its executor gives nothing away:
+whoever else ran it would announce those edges again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wukong_sched.messages import Commit, Give, Owed
@@ -27,14 +33,14 @@ class Ledger:
     """Wide tiles of which the first so many edges have been announced, their producer not discharged."""
     ran: set[Task] = field(default_factory=set)
     settled: list[Task] = field(default_factory=list)
-    """Those that ran and were owed, or read a stored tile."""
+    """Those that ran and were owed, or read a stored tile, or were told of one."""
     consumed: list[tuple[Tile, Task, int]] = field(default_factory=list)
     open: dict[Tile, int] = field(default_factory=dict)
     """Tiles made here -> consumers that have not run here."""
     nbytes: int = 0
     """Bytes of the open tiles."""
     since: float = 0.0
-    """When the first of the open tiles was made."""
+    """When the first of the open tiles was made, or something was last discharged."""
     fan_out: dict[Tile, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -75,45 +81,78 @@ class Ledger:
         self.nbytes -= self.program.nbytes(tile)
         return True
 
-    def commits(self, seq: int, limit: int, cuts: Cuts, gives: Sequence[Give], yields: bool) -> list[Commit]:
-        """The commits that discharge everything: but for wide tiles just one."""
-        arrivals, consumed = self._leaving()
-        parts = self._parts(seq, limit) if len(arrivals) > limit else []
-        settled = list(self.settled)
+    # ---- what to discharge
+
+    def closure(self, tiles: Iterable[Tile]) -> set[Task]:
+        """The least D that holds the makers of these tiles; linear in its edges."""
+        found: set[Task] = set()
+        stack = [self.maker(tile) for tile in tiles]
+        while stack:
+            task = stack.pop()
+            if task not in self.ran or task in found:
+                continue
+            found.add(task)
+            stack += [self.maker(tile) for tile in self.program.inputs(task)]
+            gone = [tile for tile in self.program.outputs(task) if tile not in self.open]
+            stack += [reader for tile in gone for reader in self.program.consumers(tile)]
+        return found
+
+    def maker(self, tile: Tile) -> Task:
+        """The task that writes a tile; the sink if none does."""
+        return self.program.producer(tile) or SINK
+
+    def leaving(self, part: Collection[Task]) -> tuple[Tile, ...]:
+        """The open tiles that these tasks made."""
+        if part is self.ran:
+            return tuple(self.open)
+        return tuple(tile for tile in self.open if self.maker(tile) in part)
+
+    def commits(
+        self, seq: int, limit: int, cuts: Cuts, gives: Sequence[Give], yields: bool, part: Collection[Task]
+    ) -> list[Commit]:
+        """The commits that discharge a closed part of what ran: but for wide tiles just one."""
+        tiles = self.leaving(part)
+        arrivals, consumed = self._split(tiles, part)
+        parts = self._parts(seq, limit, tiles) if len(arrivals) > limit else []
+        settled = [task for task in self.settled if task in part]
         if parts:
-            told = {(task, tile) for part in parts for task, tile, _ in part.arrivals}
+            told = {(task, tile) for each in parts for task, tile, _ in each.arrivals}
             arrivals = [edge for edge in arrivals if edge[:2] not in told]
-            settled += dict.fromkeys(task for part in parts for task, _, _ in part.arrivals if task in self.ran)
-        waiting = tuple((tile, count) for tile, count in self.announced.items() if not self._has_run(tile))
-        last = Commit(seq + len(parts), tuple(settled), tuple(arrivals), tuple(self.consumed + consumed))
+            settled += dict.fromkeys(task for each in parts for task, _, _ in each.arrivals if task in part)
+        consumed += [each for each in self.consumed if each[1] in part]
+        last = Commit(seq + len(parts), tuple(dict.fromkeys(settled)), tuple(arrivals), tuple(consumed))
+        waiting = tuple(self._waiting(part).items())
         return [*parts, replace(last, cuts=tuple(cuts), gives=tuple(gives), yields=yields, announced=waiting)]
 
     def renewal(self, seq: int, cuts: Cuts = (), gives: tuple[Give, ...] = ()) -> Commit:
         """A commit that discharges nothing."""
         return Commit(seq, cuts=tuple(cuts), gives=gives, announced=tuple(self.announced.items()))
 
-    def _has_run(self, tile: Tile) -> bool:
-        return self.program.producer(tile) in self.ran
+    def _waiting(self, part: Collection[Task]) -> dict[Tile, int]:
+        """What stays announced in part."""
+        return {tile: count for tile, count in self.announced.items() if self.maker(tile) not in part}
 
-    def _leaving(self) -> tuple[list[tuple[Task, Tile, int]], list[tuple[Tile, Task, int]]]:
-        """Edges from here to elsewhere, and those consumers of the same tiles that ran here."""
+    def _split(
+        self, tiles: Iterable[Tile], part: Collection[Task]
+    ) -> tuple[list[tuple[Task, Tile, int]], list[tuple[Tile, Task, int]]]:
+        """Edges that leave D, and those consumers of the same tiles that are in it."""
         arrivals, consumed, totals = [], [], {SINK: self.program.wanted_count}
-        for tile in self.open:
+        for tile in tiles:
             for task in self.edges(tile):
-                if task in self.ran:
+                if task in part:
                     consumed.append((tile, task, self.total(tile)))
                 else:
                     arrivals.append((task, tile, self._fan_in(task, totals)))
         return arrivals, consumed
 
-    def _parts(self, seq: int, limit: int) -> list[Commit]:
+    def _parts(self, seq: int, limit: int, tiles: Iterable[Tile]) -> list[Commit]:
         """Commits that announce all edges but the last few, in the order of each tile's consumers.
 
         How far they got is a number for each tile, so they leave out none: a consumer that ran here is told too, and
         settled by the commit that discharges everything. If that never comes, somebody owes it.
         """
         totals = {SINK: self.program.wanted_count}
-        edges = [(task, tile, self._fan_in(task, totals)) for tile in self.open for task in self.edges(tile)]
+        edges = [(task, tile, self._fan_in(task, totals)) for tile in tiles for task in self.edges(tile)]
         announced, parts = dict(self.announced), list[Commit]()
         for start in range(0, len(edges) - limit, limit):
             part = tuple(edges[start : start + limit])
@@ -127,6 +166,28 @@ class Ledger:
         if total is None:
             total = totals[task] = produced(self.program, self.program.inputs(task))
         return total
+
+    # ---- what was discharged
+
+    def discharge(self, part: Collection[Task], announced: Mapping[Tile, int], now: float) -> None:
+        """These tasks are discharged, and the edges that leave them are announced."""
+        if len(part) == len(self.ran):
+            self.clear(announced)
+            return
+        self.settled = [task for task in self.settled if task not in part]
+        self.consumed = [each for each in self.consumed if each[1] not in part]
+        told = dict.fromkeys(self.settled)
+        for tile in self.leaving(part):
+            for task in self.edges(tile):
+                if task in self.ran and task not in part:
+                    self.consumed.append((tile, task, self.total(tile)))
+                    told[task] = None
+            del self.open[tile]
+            self.nbytes -= self.program.nbytes(tile)
+        self.settled = list(told)
+        self.announced = dict(announced)
+        self.ran = {task for task in self.ran if task not in part}
+        self.since = now
 
     def clear(self, announced: Mapping[Tile, int]) -> None:
         """Everything is discharged."""

@@ -7,6 +7,7 @@ Whatever a core decides follows from the sequence of events and times that it wa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -49,16 +50,20 @@ class Fetched:
     """The tiles asked for are here, but for the missing ones."""
 
     missing: tuple[Tile, ...]
+    seconds: float = 0.0
+    """How long it took; 0 where nobody measures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """All steps of the last Run are done."""
+    """The steps of the last Run are done."""
 
     seconds: float
     """How long they took."""
     idle: int
     """Executors that could start at once if they were invoked now."""
+    left: int = 0
+    """How many of the steps, the last ones, did not begin because the time was up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,9 @@ class Raised:
 @dataclass(frozen=True, slots=True)
 class Stored:
     """The tiles of the last Store are where others can read them."""
+
+    seconds: float = 0.0
+    """How long it took; 0 where nobody measures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,8 @@ class Run:
 
     steps: tuple[tuple[Task, list[Tile], list[Tile]], ...]
     """For each task: itself, its outputs, and the tiles to drop from this executor's memory once it has run."""
+    limit: float = math.inf
+    """Seconds after which no further step shall begin; the first begins in any case."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,28 @@
 """The scheduling decisions, as pure functions of sizes, costs and measured rates.
 
-An executor asks its policy five things, and nothing else about the world:
+Everything follows from a handful of numbers: what a task takes (flops, bytes in memory), what moving bytes takes
+(`Rates`: bandwidth, latency), what starting somebody else takes. The price of letting another executor do something is
+to *ship*: store + invoke + fetch. The decisions, by name:
 
-* **seconds**: how long a task will take, as far as its cost tells;
-* **shares**: into how many parts to split the ready work, when others could start at once. A part is only worth giving
-  away if running it takes longer than shipping it: store + fetch + invoke;
-* **holds**: whether results may stay here unannounced a while longer (delayed I/O);
-* **patience**: how long to wait, with nothing to run, for the inputs that others owe to a fan-in: never longer than
-  storing our own input, and fetching and invoking elsewhere, would cost;
-* **yields**: whether to stop before the time limit.
+| decision | asked by | the question |
+|---|---|---|
+| give | `parts` | into how many parts to split the ready work, when others could start at once; a part must take longer than shipping it |
+| keep | `keeps` | whether tiles that were stored or fetched stay in memory for later readers (task clustering) |
+| hold | `holds` | whether results may stay here unannounced a while longer (delayed I/O) |
+| store | `retains` | whether to store only what others wait for, and to retain the rest, or to store all that is held |
+| wait | `patience` | how long to wait, with nothing to run, for the inputs that others owe to a fan-in |
+| inline | `inlines` | whether a tile travels in the invocation of the executor that needs it |
+| recompute | `recomputes` | whether to compute something twice rather than to store it and fetch it again |
+| yield | `yields` | whether to stop before the time limit |
 
-`CostModel` decides by these costs. `Wukong` has the paper's own rules: become one, invoke the rest.
-"""
+`CostModel` decides by these costs, and learns the rates from what its executor has seen. `Wukong` has the paper's own
+rules: become one, invoke the rest; cluster and delay what is large.
+"""  # noqa: E501 - a table
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from wukong_sched.rule import Costed
@@ -44,20 +50,80 @@ class Policy(Protocol):
     def seconds(self, cost: Costed | None) -> float:
         """Estimated time of one task."""
 
-    def parts(self, work: float, tasks: int, idle: int) -> int:
-        """Into how many parts, our own among them, to split so many ready tasks of so many seconds together."""
+    def fetches(self, nbytes: int) -> float:
+        """Estimated time to bring so many bytes here."""
+
+    def parts(self, work: float, nbytes: int, tasks: int, idle: int) -> int:
+        """Into how many parts, our own among them, to split so many ready tasks.
+
+        They take so many seconds together, and so many bytes would move that need not if all ran here.
+        """
 
     def exposes(self, work: float) -> bool:
-        """Whether to announce results early, so that idle executors may join in."""
+        """Whether to look for, or announce, what idle executors could join in."""
 
     def holds(self, nbytes: int, seconds: float) -> bool:
         """Whether results of so many bytes, the oldest so many seconds old, may stay unannounced."""
+
+    def retains(self, nbytes: int) -> bool:
+        """Whether so many bytes that nobody else is known to wait for are better not stored with the rest."""
+
+    def keeps(self, nbytes: int) -> bool:
+        """Whether so many bytes of tiles that are stored may stay in memory for later readers."""
 
     def patience(self, nbytes: int) -> float:
         """Seconds to wait for a fan-in, rather than to store the bytes that we hold for it."""
 
     def yields(self, now: float, deadline: float) -> bool:
         """Whether to hand over now."""
+
+    def observed(self, nbytes: int, seconds: float) -> Policy:
+        """The policy that knows how long one request took that moved so many bytes."""
+
+
+LEARNS = 0.25
+"""Weight of one more observation."""
+MOST_CHANGE = 4.0
+"""Factor by which one observation differs from what is expected at most, as far as it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What moving bytes takes: a request of n bytes takes ``latency + n / bandwidth`` seconds."""
+
+    bandwidth: float = math.inf
+    """Bytes a second."""
+    latency: float = 0.0
+    """Seconds."""
+
+    def transfer(self, nbytes: float) -> float:
+        """Seconds of one request that moves so many bytes.
+
+        >>> Rates(bandwidth=1e8, latency=0.01).transfer(5e6)
+        0.060000000000000005
+        """
+        return self.latency + nbytes / self.bandwidth
+
+    def observed(self, nbytes: int, seconds: float) -> Rates:
+        """The rates after one more request of so many bytes that took so many seconds.
+
+        A moving average. What was expected to spend most of its time on latency tells of the latency, and anything
+        else of the bandwidth; one straggler counts as `MOST_CHANGE` times the time expected at most.
+
+        >>> Rates(1e8, 0.01).observed(100_000_000, 2.01).bandwidth
+        80000000.0
+        """
+        if seconds <= 0 or nbytes <= 0:
+            return self
+        expected = self.transfer(nbytes)
+        if expected > 0:
+            seconds = min(max(seconds, expected / MOST_CHANGE), expected * MOST_CHANGE)
+        moving = nbytes / self.bandwidth
+        if self.latency > moving:
+            return replace(self, latency=self.latency + LEARNS * (max(seconds - moving, 0.0) - self.latency))
+        rest = max(seconds - self.latency, seconds / MOST_CHANGE)
+        pace = 1 / self.bandwidth + LEARNS * (rest / nbytes - 1 / self.bandwidth)
+        return replace(self, bandwidth=1 / pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +151,8 @@ class CostModel:
     """Results that may wait, unannounced, for company."""
     hold_seconds: float = 0.05
     """How long they may wait."""
+    cache_bytes: int = 1 << 28
+    """Stored tiles that may stay in memory, where moving them costs something."""
     fan: int = 16
     """Most parts of one split: a launch tree's arity."""
     renewal: float = math.inf
@@ -94,18 +162,27 @@ class CostModel:
     waits: bool = False
     """Whether to wait at a fan-in at all."""
 
+    @property
+    def rates(self) -> Rates:
+        """What moving bytes takes."""
+        return Rates(self.bandwidth, self.latency)
+
     def seconds(self, cost: Costed | None) -> float:
         if cost is None:
             return self.unknown_seconds
         moved = cost.bytes_in + cost.bytes_out
         return self.task_overhead + cost.flops / self.flops_per_second + moved / self.memory_bandwidth
 
+    def fetches(self, nbytes: int) -> float:
+        return nbytes / self.bandwidth
+
     def ship(self, nbytes: float = 0.0) -> float:
         """Seconds to store, fetch and invoke."""
-        return self.invoke_seconds + 2 * self.latency + 2 * nbytes / self.bandwidth
+        return self.invoke_seconds + 2 * self.rates.transfer(nbytes)
 
-    def parts(self, work: float, tasks: int, idle: int) -> int:
-        worthwhile = int(work / (2 * self.ship())) if self.ship() else tasks
+    def parts(self, work: float, nbytes: int, tasks: int, idle: int) -> int:
+        left = work - nbytes / self.bandwidth
+        worthwhile = max(0, int(left / (2 * self.ship()))) if self.ship() else tasks
         return max(1, min(idle + 1, tasks, self.fan, 1 + worthwhile))
 
     def exposes(self, work: float) -> bool:
@@ -114,23 +191,67 @@ class CostModel:
     def holds(self, nbytes: int, seconds: float) -> bool:
         return nbytes < self.hold_bytes and seconds < self.hold_seconds
 
+    def retains(self, nbytes: int) -> bool:
+        return nbytes < self.hold_bytes and self.rates.transfer(1) > 0
+
+    def keeps(self, nbytes: int) -> bool:
+        return nbytes <= self.cache_bytes and self.rates.transfer(nbytes) > 0
+
     def patience(self, nbytes: int) -> float:
-        return self.ship(nbytes) if self.waits else 0.0
+        return self.ship(nbytes) if self.waits and self.rates.transfer(1) else 0.0
+
+    def inlines(self, nbytes: int) -> bool:
+        """Whether a tile travels in an invocation: it is read there at once, and its store saves no request."""
+        return nbytes / self.bandwidth < self.latency
+
+    def recomputes(self, flops: float, nbytes: float) -> bool:
+        """Whether so many flops more take less than to store so many bytes and to fetch them again.
+
+        What is stored also takes the store's memory, and the time of all who share it: that counts once more.
+        """
+        return flops / self.flops_per_second < 2 * 2 * self.rates.transfer(nbytes)
 
     def yields(self, now: float, deadline: float) -> bool:
         return now + self.margin >= deadline
+
+    def observed(self, nbytes: int, seconds: float) -> CostModel:
+        if not self.rates.transfer(1):
+            return self  # moving costs nothing here: there is nothing to learn
+        learnt = self.rates.observed(nbytes, seconds)
+        return replace(self, bandwidth=learnt.bandwidth, latency=learnt.latency)
 
 
 @dataclass(frozen=True, slots=True)
 class Wukong(CostModel):
     """The paper's rules: at a fan-out become one consumer and invoke the others, whatever they cost.
 
-    Results above a fixed threshold stay with their executor while it has work.
+    After Carver et al. 2020, whose threshold is 200 MB; how often to look again is our choice. *Task clustering*:
+    where what a task made is larger than the threshold, its consumers are not given away: they run one after the other
+    where their input is. *Delayed I/O*: at a fan-in whose other inputs are missing an executor that holds more than
+    the threshold looks again a few times before it writes. Below the threshold it writes at once.
     """
 
-    hold_bytes: int = 200 * 10**6
+    threshold: int = 200 * 10**6
+    """Bytes above which outputs are large."""
+    hold_bytes: int = 1 << 40
     hold_seconds: float = math.inf
+    cache_bytes: int = 200 * 10**6
     fan: int = 1 << 20
+    recheck_seconds: float = 0.1
+    """Between two looks at a fan-in."""
+    rechecks: int = 3
 
-    def parts(self, work: float, tasks: int, idle: int) -> int:
-        return max(1, min(idle + 1, tasks))
+    def parts(self, work: float, nbytes: int, tasks: int, idle: int) -> int:
+        return 1 if nbytes > self.threshold else max(1, min(idle + 1, tasks))
+
+    def exposes(self, work: float) -> bool:
+        return False
+
+    def retains(self, nbytes: int) -> bool:
+        return nbytes > self.threshold
+
+    def patience(self, nbytes: int) -> float:
+        return self.rechecks * self.recheck_seconds if nbytes > self.threshold else 0.0
+
+    def observed(self, nbytes: int, seconds: float) -> Wukong:
+        return self

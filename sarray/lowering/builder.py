@@ -37,6 +37,11 @@ class Operation:
     """Whether its kernels call BLAS or LAPACK, whose own threads must then be held back."""
 
 
+def never(flops: float, nbytes: float) -> bool:
+    """Where moving costs nothing, nothing is computed twice."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one task may use; part of the plan, so alike on every driver."""
@@ -49,6 +54,8 @@ class Limits:
     """Tasks that every worker should find: where reading is free, many small ones keep all workers busy to the end."""
     split_every: int = 8
     """Blocks that one task of a tree reduction combines, unless the call says otherwise."""
+    recomputes: Callable[[float, float], bool] = never
+    """Whether so many flops more take less than to store so many bytes and to fetch them again."""
 
 
 @dataclass(slots=True)
@@ -84,6 +91,11 @@ class Builder:
     def source(self, name: str, source: Source) -> None:
         """Declare where the tiles of a source array come from."""
         self.sources.setdefault(name, source)
+
+    def is_at_hand(self, name: str) -> bool:
+        """Whether the tiles of an array are read as they are, or made again, by everybody: no task writes them."""
+        cheap = (rule for rule in self.rules.values() if rule.cheap)
+        return name in self.sources or any(name in rule.names.values() for rule in cheap)
 
     def operand(self, expression: Expression) -> Operand:
         """How to read an input's tiles; every lowering asks this for every input."""

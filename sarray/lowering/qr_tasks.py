@@ -31,6 +31,28 @@ class FactorBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class FactorOnce:
+    """R of a block whose reflectors `FactorAgain` will make again: the same R, to the last bit and sign."""
+
+    dtype: np.dtype[Any]
+    """Type in which the block is factored."""
+
+    def __call__(self, index: tuple[int, ...], block: Any) -> Any:
+        return geqrt(np.asarray(block, self.dtype)).r
+
+
+@dataclass(frozen=True, slots=True)
+class FactorAgain:
+    """Q [X; 0] of a block that is factored once more; X is the identity if it is not given."""
+
+    dtype: np.dtype[Any]
+    """Type in which the block is factored."""
+
+    def __call__(self, index: tuple[int, ...], block: Any, x: Any = None) -> Any:
+        return form_q(geqrt(np.asarray(block, self.dtype)).q, x)
+
+
+@dataclass(frozen=True, slots=True)
 class FactorStack:
     """R of stacked R factors, with the reflectors if they are kept."""
 

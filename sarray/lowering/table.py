@@ -9,6 +9,7 @@ from sarray.lowering import (
     cholesky,
     creation,
     elementwise,
+    map_blocks,
     matmul,
     norm,
     random,
@@ -33,6 +34,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "elementwise": Operation(elementwise.infer, blockwise.lower, elementwise.flops, once=True),
     "spread": Operation(views.spread_infer, blockwise.lower, views.flops),
     "view": Operation(views.infer, blockwise.lower, views.flops, once=True),
+    # The function may call BLAS, and broadcast blocks are read by many tasks.
+    "map_blocks": Operation(map_blocks.infer, map_blocks.lower, map_blocks.flops, blas=True),
     # reductions
     "reduce": Operation(reduction.infer, reduction.lower, reduction.flops, once=True),
     "tree_reduce": Operation(tree_reduction.infer, tree_reduction.lower, tree_reduction.flops, once=True),

@@ -16,6 +16,12 @@ top down::
 With a small matrix X in place of the identity at the top this is Q X, at the same price and as stable; the left
 singular vectors of A = Q R are made so, from those of R.
 
+**Where the link is slow**, moving the reflectors of the blocks, as large as A, takes longer than to factor A[i] once
+more where Q[i] is made, if A is at hand there. Then F[0, i] is no tile (`Limits.recomputes` decides)::
+
+    R[0, i] = geqrt(A[i])
+    Q[i]    = Q(geqrt(A[i])) [C[0, i]; 0]
+
 Rows may be cut in any way: an m x n block has an R of min(m, n) x n, also one of no rows. Cost: 2 m n^2 flops for R and
 as many for Q; one pass over A, and messages of n^2 only.
 """
@@ -155,6 +161,14 @@ def tree_of(a: Expression, arity: int, kept: bool = True) -> Tree:
     return Tree(root, a.chunks[0], a.shape[1], factored_dtype(a.dtype), arity)
 
 
+def _factors_again(tree: Tree, a: Operand, builder: Builder) -> bool:
+    """Whether blocks are factored once more for Q, instead of moving their reflectors."""
+    from kernels.qr import geqrt_cost  # load SciPy, which `import sarray` must not
+
+    cost = geqrt_cost(tree.tallest, tree.columns, tree.dtype)
+    return builder.is_at_hand(a.name) and builder.limits.recomputes(cost.flops, cost.bytes_in)
+
+
 def lower_r(expression: Expression, builder: Builder) -> None:
     """Rules for R, with the reflectors beside it."""
     a, arity = expression.inputs[0], expression.params[0]
@@ -172,25 +186,28 @@ def lower_q(expression: Expression, builder: Builder) -> None:
     a, *small = expression.inputs
     tree = tree_of(a, expression.params[0])
     _lower_factors(tree, builder.operand(a), builder, kept=True)
-    _lower_down(expression, tree, [builder.operand(x) for x in small], builder)
+    _lower_down(expression, tree, builder.operand(a), [builder.operand(x) for x in small], builder)
 
 
 def _lower_factors(tree: Tree, a: Operand, builder: Builder, kept: bool) -> None:
     from kernels.qr import geqrt_cost, tpqrt_cost  # load SciPy, which `import sarray` must not
-    from sarray.lowering.qr_tasks import FactorBlock, FactorStack
+    from sarray.lowering.qr_tasks import FactorBlock, FactorOnce, FactorStack
 
     m, n, item = tree.tallest, tree.columns, tree.dtype.itemsize
     stacked = sum(tree.heights)
     builder.array(f"{tree.root}/R", ArrayInfo(min(max(m, stacked), n) * n * item))
-    builder.array(f"{tree.root}/F", ArrayInfo((max(m, stacked) + 64) * min(max(m, stacked), n) * item))
+    again = kept and _factors_again(tree, a, builder)
+    tallest = stacked if again else max(m, stacked)
+    builder.array(f"{tree.root}/F", ArrayInfo((tallest + 64) * min(tallest, n) * item))
     builder.tiles(tree.root, (Grid.of((tree.order,)), Grid.of((n,))), tree.dtype)
 
     def also(index: str) -> list[str]:
         return [f"F[{index}]"] if kept else []
 
     # R[0, i], F[0, i] = geqrt(A[i]); a single block is the root itself
-    writes = ["R[0, i]" if tree.top else "Root[0, i]", *also("0, i")]
-    factor, cost = adapted(FactorBlock(kept, tree.dtype), a), geqrt_cost(m, n, tree.dtype)
+    writes = ["R[0, i]" if tree.top else "Root[0, i]", *([] if again else also("0, i"))]
+    kernel = FactorOnce(tree.dtype) if again else FactorBlock(kept, tree.dtype)
+    factor, cost = adapted(kernel, a), geqrt_cost(m, n, tree.dtype)
     block = tree.rule(
         f"{tree.root}/geqrt", "for i in range(blocks)", writes, [a.ref("A", "i", "0")],
         names={"A": a.name}, kernel=factor, cost=cost,
@@ -206,11 +223,11 @@ def _lower_factors(tree: Tree, a: Operand, builder: Builder, kept: bool) -> None
         builder.rule(tree.rule(f"{tree.root}/root", "", ["Root[0, 0]", *also("top, 0")], reads, **join))
 
 
-def _lower_down(expression: Expression, tree: Tree, x: list[Operand], builder: Builder) -> None:
-    from kernels.qr import form_q_cost, tpmqrt_cost  # load SciPy, which `import sarray` must not
-    from sarray.lowering.qr_tasks import ApplyBlock, ApplyStack
+def _lower_down(expression: Expression, tree: Tree, a: Operand, x: list[Operand], builder: Builder) -> None:
+    from kernels.qr import tpmqrt_cost  # load SciPy, which `import sarray` must not
+    from sarray.lowering.qr_tasks import ApplyStack
 
-    name, p, m = expression.name, expression.shape[1], tree.tallest
+    name, p = expression.name, expression.shape[1]
     builder.array(f"{name}/C", ArrayInfo(max(tree.heights) * p * expression.dtype.itemsize))
     builder.tiles(name, expression.chunks, expression.dtype)
     names = {"C": f"{name}/C", "Q": name, "X": x[0].name if x else name}
@@ -226,9 +243,23 @@ def _lower_down(expression: Expression, tree: Tree, x: list[Operand], builder: B
     if tree.top > 1:
         writes, reads = ["[C[l - 1, a * j + c] for c in range(min(a, w[l - 1] - a * j))]"], ["F[l, j]", "C[l, j]"]
         builder.rule(tree.rule(f"{name}/tpmqrt", NODES, writes, reads, names=names, kernel=apply, cost=cost))
-    # Q[i] = Q(F[0, i]) [C[0, i]; 0]
-    reads = ["F[0, i]", *(["C[0, i]"] if tree.top else at_top)]
-    kernel = ApplyBlock() if tree.top else adapted(ApplyBlock(), None, *x)
-    cost = form_q_cost(m, min(m, tree.columns), p, tree.dtype)
+    _lower_blocks(expression, tree, a, x, builder)
+
+
+def _lower_blocks(expression: Expression, tree: Tree, a: Operand, x: list[Operand], builder: Builder) -> None:
+    from kernels.qr import form_q_cost, geqrt_cost  # load SciPy, which `import sarray` must not
+    from sarray.lowering.qr_tasks import ApplyBlock, FactorAgain
+
+    name, m, n = expression.name, tree.tallest, tree.columns
+    names = {"A": a.name, "C": f"{name}/C", "Q": name, "X": x[0].name if x else name}
+    above, operands = (["C[0, i]"], [None]) if tree.top else ([each.ref("X", "0", "0") for each in x], x)
+    cost = form_q_cost(m, min(m, n), expression.shape[1], tree.dtype)
+    if _factors_again(tree, a, builder):
+        # Q[i] = Q(geqrt(A[i])) [C[0, i]; 0]
+        reads, kernel = [a.ref("A", "i", "0"), *above], adapted(FactorAgain(tree.dtype), a, *operands)
+        cost = cost + geqrt_cost(m, n, tree.dtype)
+    else:
+        # Q[i] = Q(F[0, i]) [C[0, i]; 0]
+        reads, kernel = ["F[0, i]", *above], adapted(ApplyBlock(), None, *operands)
     loops = "for i in range(blocks)"
     builder.rule(tree.rule(f"{name}/form_q", loops, ["Q[i, 0]"], reads, names=names, kernel=kernel, cost=cost))

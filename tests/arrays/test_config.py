@@ -63,6 +63,31 @@ def test_settings_reach_the_work() -> None:
         sa.ones((1000, 1000)).compute()
 
 
+def test_settings_of_one_kind_have_a_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'workers = 2\n[functions]\nmemory = "1GiB"\ntimeout = 60\n[aws]\nbucket = "b"'
+    (tmp_path / "sarray.toml").write_text(text)
+    found = sa.settings()
+    assert (found.functions_memory, found.functions_timeout, found.aws_bucket) == (2**30, 60.0, "b")
+    monkeypatch.setenv("SARRAY_FUNCTIONS_TIMEOUT", "30")
+    assert sa.settings().functions_timeout == 30
+    with sa.config({"functions.timeout": 20, "aws": {"concurrency": 5}}, functions_concurrency=3) as inner:
+        assert (inner.functions_timeout, inner.aws_concurrency, inner.functions_concurrency) == (20, 5, 3)
+    with pytest.raises(TypeError, match=r"no setting 'functions_memry'.*did you mean 'functions_memory'"):
+        sa.config({"functions.memry": 1})
+    with pytest.raises(ValueError, match="at least '128MiB'"):
+        sa.config({"functions.memory": 2048})
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SARRAY_AWS_KEY", "00ff17")
+    assert sa.settings().aws_key == "00ff17"
+    assert "00ff17" not in repr(sa.settings())
+    monkeypatch.setenv("SARRAY_AWS_KEY", "my secret")
+    with pytest.raises(ValueError, match="SARRAY_AWS_KEY") as info:
+        sa.settings()
+    assert "my secret" not in str(info.value)
+
+
 @pytest.mark.parametrize(
     ("values", "error", "words"),
     [

@@ -87,3 +87,20 @@ def test_moments_and_bounds() -> None:
 def test_what_cannot_be_drawn_is_refused(build: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         build(sa.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        sa.random.random,
+        sa.random.standard_normal,
+        lambda size, **options: sa.random.normal(1.0, 2.0, size, **options),
+        lambda size, **options: sa.random.uniform(-1.0, 1.0, size, **options),
+        lambda size, **options: sa.random.integers(10**9, size=size, **options),
+    ],
+)
+def test_functions_without_a_generator_never_repeat(draw: Any) -> None:
+    first, second = draw((40, 3), chunks=(7, 2)), draw((40, 3), chunks=(7, 2))
+    assert first.shape == (40, 3) and first.chunks[1] == (2, 1)
+    first, second = sa.compute(first, second)
+    assert not np.any(first == second)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
 import sarray as sa
-from sarray.session import processors
-from sarray.session_blas import single_threaded
+from sarray.machine import processors
+from sarray.session_blas import arithmetic, single_threaded
 from tests.arrays.drawn import chunked
 
 
@@ -239,3 +240,15 @@ def test_a_function_cannot_write_into_blocks_that_others_read(executor: str) -> 
     y = sa.ones(16, chunks=2) + 1
     with pytest.raises(sa.TaskError, match="read-only"):
         sa.compute(y, sa.tree_reduce(y, in_place), executor=executor)
+
+
+def test_blas_is_held_to_one_thread_from_any_thread() -> None:
+    def product() -> str:
+        with single_threaded():
+            return arithmetic()
+
+    assert product().endswith(" x1")
+    with ThreadPoolExecutor(1) as other, ThreadPoolExecutor(1) as third:
+        assert other.submit(product).result().endswith(" x1")
+        assert third.submit(product).result().endswith(" x1")
+    assert product().endswith(" x1")

@@ -107,3 +107,9 @@ class once:
             os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(10)
         return number
+
+
+def slow_block(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The block, after a while."""
+    time.sleep(0.02)
+    return block

@@ -11,9 +11,9 @@ import pytest
 
 import sarray as sa
 from sarray.delivery import Delivery, Place, Result
+from sarray.executors import limits_of
 from sarray.lower import lower
 from sarray.parking import SMALL, parked
-from sarray.session import limits_of
 from tests.functions.test_jobs import left
 from wukong_sched.drivers.functions import LocalFunctions, run
 from wukong_sched.functions.mapped import MappedArray, MappedBlocks

@@ -1,9 +1,18 @@
 """``executor="functions"``: the same values, to the bit, as in threads."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import sarray as sa
+from tests.house.tree import ROOT
+
+PROGRAM = """
+import sarray as sa
+print(float((sa.ones((8, 2), chunks=2) + 1).sum().compute(executor="functions", workers=1)))
+"""
 
 
 @pytest.fixture
@@ -23,3 +32,9 @@ def test_functions_compute_what_threads_compute(x: sa.Array) -> None:
 def test_what_a_task_raises_comes_back(x: sa.Array) -> None:
     with pytest.raises(sa.TaskError, match="not positive definite"):
         sa.cholesky(-sa.eye(40, chunks=10)).compute(executor="functions", workers=2)
+
+
+def test_warm_functions_end_quietly_with_the_interpreter() -> None:
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("32.0\n", "", 0)

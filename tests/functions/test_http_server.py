@@ -40,6 +40,12 @@ def encoded(path: str, body: bytes) -> bytes:
     return f"POST /{path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+def in_chunks(path: str, body: bytes) -> bytes:
+    chunks = [body[at : at + 7] for at in range(0, len(body), 7)] + [b""]
+    head = f"POST /{path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+
+
 BODIES = st.lists(st.binary(max_size=60), min_size=1, max_size=8)
 
 
@@ -52,7 +58,8 @@ def test_requests_arrive_whole_however_they_are_cut(bodies: list[bytes], cuts: l
         connection.reply(200, request.body)
 
     connection, wire = connected(answer)
-    data = b"".join(encoded(str(number), body) for number, body in enumerate(bodies))
+    ways = (encoded, in_chunks)
+    data = b"".join(ways[number % 2](str(number), body) for number, body in enumerate(bodies))
     for cut in [*cuts, len(data)]:
         connection.data_received(data[:cut])
         data = data[cut:]
@@ -93,7 +100,10 @@ def test_thousands_of_requests_at_once_do_not_nest() -> None:
         (b"nonsense\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"2\r\nab\r\n" * 2000, 413),
         (b"POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", 413),
         (b"GET /" + b"x" * (1 << 16), 431),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_addresses_say_what_is_wrong_and_hide_what_is_secret() -> None:
         Addresses("unix:///s", "gs://b")
     addresses = Addresses("rediss://user:hidden@cache.example:6380", "s3://bucket", 9.0, 3.0)
     assert "hidden" not in repr(addresses)
-    assert Addresses.found(addresses.environment(b"\0key")) == (addresses, b"\0key")
+    assert Addresses.found(addresses.environment(b"\0key")) == (replace(addresses, inside=True), b"\0key")
 
 
 COUNTS = st.dictionaries(st.sampled_from(["redis", "object", "source"]), st.integers(0, 10**12))

@@ -51,6 +51,8 @@ class Context:
 
     milliseconds: int = 10**6
 
+    aws_request_id = "request"
+
     def get_remaining_time_in_millis(self) -> int:
         return self.milliseconds
 

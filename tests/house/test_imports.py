@@ -28,7 +28,8 @@ CLIENTS = {
     "botocore": r"wukong_sched\.(storage|coordination|drivers)\.\w+|sarray\.deploy\.\w+",
     "h5py": r"sarray\.\w+",
     "zarr": r"sarray\.\w+",
-    "dask": r"wukong_sched\.dask|sarray\.\w+",
+    "dask": r"wukong_sched\.dask(\.\w+)*|sarray\.\w+(\.\w+)*",
+    "joblib": r"wukong_sched\.joblib",
     "sklearn": r"sarray\.ml\.\w+",
     "matplotlib": r"sarray\.\w+",
 }
@@ -36,6 +37,13 @@ CLIENTS = {
 
 ONE_FILE = {"blosc", "xxhash", "cloudpickle", "threadpoolctl", "tqdm"}
 """Third parties that a single file owns."""
+
+AT_HOME = {
+    "sklearn": r"sarray\.ml(\.\w+)*",
+    "dask": r"wukong_sched\.dask(\.\w+)*",
+    "joblib": r"wukong_sched\.joblib",
+}
+"""Third parties that a subpackage may import at once, as it is itself imported only when it is used."""
 
 PURE_CORE = re.compile(
     r"wukong_sched\.(program|recurrence\w*|explicit|messages|policy|executor_state|rule\w*|domain\w*)"
@@ -58,8 +66,12 @@ def _is_client(found: Import) -> bool:
 
 def eager_client_violations(root: Path) -> list[str]:
     """Return third parties imported as soon as the module that names them is."""
-    found = [i for i in imports(root) if i.top in CLIENTS and not (i.lazy or i.typing_only)]
+    found = [i for i in imports(root) if i.top in CLIENTS and not (i.lazy or i.typing_only or _is_at_home(i))]
     return [_story(i, "must be imported where it is used") for i in found]
+
+
+def _is_at_home(found: Import) -> bool:
+    return re.fullmatch(AT_HOME.get(found.top, ""), found.importer) is not None
 
 
 def shared_client_violations(root: Path) -> list[str]:

@@ -40,7 +40,10 @@ def foreign(files: list[Path], home: str) -> list[str]:
     """Return the files with text that belongs to one machine or to another day."""
     found = []
     for path in files:
-        text = path.read_bytes().decode("utf-8", errors="replace")
+        data = path.read_bytes()
+        if b"\0" in data:
+            continue  # a picture, not text
+        text = data.decode("utf-8", errors="replace")
         found += [f"{path}: {what}" for what, pattern in FOREIGN.items() if pattern.search(text)]
         found += [f"{path}: the path of this checkout"] * (home in text)
     return found

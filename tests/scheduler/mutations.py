@@ -14,7 +14,7 @@ from wukong_sched.drivers.exploration import Watched
 from wukong_sched.drivers.virtual import Process
 from wukong_sched.executor_state import ExecutorState, Phase
 from wukong_sched.ledger import Ledger
-from wukong_sched.messages import Commit, Delete, Event, Give, Instruction, Ran, Wait, identity
+from wukong_sched.messages import Commit, Delete, Event, Finish, Give, Instruction, Ran, Wait, identity
 from wukong_sched.program import SINK, Program, Task, Tile
 from wukong_sched.resume import Plan
 
@@ -26,8 +26,8 @@ class AnnouncesBeforeItStores(ExecutorState):
 
     late: tuple[list[Instruction], Callable[[float], list[Instruction]]]
 
-    def _flush(self, gives: Sequence[Give] = (), yields: bool = False) -> list[Instruction]:
-        said = super()._flush(gives, yields)
+    def _flush(self, *given: Any, **others: Any) -> list[Instruction]:
+        said = super()._flush(*given, **others)
         if self.phase is not Phase.STORING:
             return said
         self.late, self.after = (said, self.after), self._store_now
@@ -56,7 +56,8 @@ class NeverFlushesIdle(ExecutorState):
     def handle(self, event: Event, now: float) -> list[Instruction]:
         idle = self.phase is Phase.PEEKING
         said = super().handle(event, now)
-        if idle and self.pending and self.phase in (Phase.STORING, Phase.COMMITTING) and not self.backlog.ready:
+        flushes = self.phase in (Phase.STORING, Phase.COMMITTING)
+        if idle and flushes and self.frontier.pending and not self.backlog.ready:
             return self._enter(Phase.WAITING, Wait(1.0))
         return said
 
@@ -66,13 +67,14 @@ class RunsTheSinkItself(ExecutorState):
 
     made: int = 0
 
-    def _make(self, task: Task, drops: list[Tile], now: float) -> list[Tile]:
-        outputs = super()._make(task, drops, now)
+    def _go_on(self, now: float) -> list[Instruction]:
+        said = super()._go_on(now)
+        outputs = [tile for _, tiles, _ in self.batch.steps for tile in tiles] if said[0] != Finish() else []
         self.made += sum(map(self.program.is_wanted, outputs))
-        return outputs
+        return said
 
     def _advance(self, now: float) -> list[Instruction]:
-        if self.made == self.program.wanted_count:
+        if self.made >= self.program.wanted_count:
             self.backlog.owed.add(SINK)
         return super()._advance(now)
 
@@ -82,7 +84,7 @@ class GivesItsOwnName(ExecutorState):
 
     def __init__(self, program: Program, *rest: Any) -> None:
         super().__init__(program, *rest)
-        self.backlog = _GivesTheNewest(program, "nobody")
+        self.backlog = self.frontier.backlog = _GivesTheNewest(program, "nobody")
 
 
 class _GivesTheNewest(Backlog):
@@ -126,13 +128,13 @@ class CountsArrivalsAnnounced(ExecutorState):
 
     def __init__(self, program: Program, *rest: Any) -> None:
         super().__init__(program, *rest)
-        self.ledger = _LeavesOutLocals(program)
+        self.ledger = self.frontier.ledger = _LeavesOutLocals(program)
 
 
 class _LeavesOutLocals(Ledger):
-    def _parts(self, seq: int, limit: int) -> list[Commit]:
+    def _parts(self, seq: int, limit: int, tiles: Iterable[Tile]) -> list[Commit]:
         kept = []
-        for commit in super()._parts(seq, limit):
+        for commit in super()._parts(seq, limit, tiles):
             arrivals = tuple(edge for edge in commit.arrivals if edge[0] not in self.ran)
             kept.append(replace(commit, arrivals=arrivals))
         return kept
@@ -143,12 +145,14 @@ class RunsAgainWhatJoined(ExecutorState):
 
     def __init__(self, program: Program, *rest: Any) -> None:
         super().__init__(program, *rest)
-        self.backlog = _ForgetsWhatRan(program, self.id)
+        self.backlog = self.frontier.backlog = _ForgetsWhatRan(program, self.id)
 
 
 class _ForgetsWhatRan(Backlog):
-    def committed(self, discharged: Iterable[Task], joined: Sequence[Task], gives: Sequence[Give]) -> None:
-        super().committed((), joined, gives)
+    def committed(
+        self, discharged: Iterable[Task], joined: Sequence[Task], gives: Sequence[Give], ran: Any = ()
+    ) -> None:
+        super().committed((), joined, gives, ran)
         self.owed.difference_update(discharged)
 
 

@@ -67,11 +67,18 @@ class Fixed:
     wait: float = 0.0
     stop: float = math.inf
     """When to hand over."""
+    retain: int = -1
+    """Bytes that stay here while others are stored."""
+    keep: int = -1
+    """Bytes of stored tiles that stay in memory."""
 
     def seconds(self, cost: Any) -> float:
         return 1.0
 
-    def parts(self, work: float, tasks: int, idle: int) -> int:
+    def fetches(self, nbytes: int) -> float:
+        return 0.0
+
+    def parts(self, work: float, nbytes: int, tasks: int, idle: int) -> int:
         return min(self.split, tasks)
 
     def exposes(self, work: float) -> bool:
@@ -80,11 +87,20 @@ class Fixed:
     def holds(self, nbytes: int, seconds: float) -> bool:
         return self.hold
 
+    def retains(self, nbytes: int) -> bool:
+        return nbytes <= self.retain
+
+    def keeps(self, nbytes: int) -> bool:
+        return nbytes <= self.keep
+
     def patience(self, nbytes: int) -> float:
         return self.wait
 
     def yields(self, now: float, deadline: float) -> bool:
         return now >= self.stop
+
+    def observed(self, nbytes: int, seconds: float) -> Fixed:
+        return self
 
 
 @dataclass
@@ -114,7 +130,7 @@ class Script:
 
     def ran(self, seconds: float = 1.0, idle: int = 0) -> Any:
         """The last Run took so long for each task."""
-        return self.tell(Ran(seconds * len(self.core.steps), idle))
+        return self.tell(Ran(seconds * len(self.core.batch.steps), idle))
 
     def stored(self) -> Any:
         return self.tell(Stored())
@@ -124,7 +140,7 @@ class Script:
 
     def peeked(self, **arrived: Any) -> Any:
         """What has arrived, by task number: ``n2=[v(1)]``."""
-        tasks = self.core.pending
+        tasks = self.core.frontier.pending
         return self.tell(Peeked({task: frozenset(arrived.get(f"n{task[1][0]}", ())) for task in tasks}))
 
     def gone(self) -> Any:
@@ -177,7 +193,8 @@ class Script:
         ready = core.backlog.ready
         assert len(ready) == len(set(ready)), f"a task is ready twice: {ready}"
         assert not set(ready) & core.ledger.ran, "a task that ran is ready again"
-        assert not set(ready) & set(core.pending), "a task is ready and pending"
-        assert all(count > 0 for count in (*core.pending.values(), *core.ledger.open.values(), *core.kept.values()))
+        assert not set(ready) & set(core.frontier.pending), "a task is ready and pending"
+        counts = (core.frontier.pending, core.ledger.open, core.frontier.kept)
+        assert all(count > 0 for counted in counts for count in counted.values())
         sizes = sum(map(self.program.nbytes, core.ledger.open))
         assert core.ledger.nbytes == sizes, f"{core.ledger.nbytes} bytes held, counted {sizes}"

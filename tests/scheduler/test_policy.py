@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from wukong_sched.policy import CostModel, Wukong
+from wukong_sched.policy import CostModel, Rates, Wukong
 
 MB = 10**6
 NEAR = CostModel(bandwidth=1e9, latency=1e-4, invoke_seconds=1e-3, waits=True)
@@ -52,12 +54,16 @@ def test_shipping_is_store_and_fetch_and_invoke() -> None:
 def test_work_is_split_as_far_as_a_part_is_worth_its_shipping(
     policy: CostModel, work: float, tasks: int, idle: int, parts: int
 ) -> None:
-    assert policy.parts(work, tasks, idle) == parts
+    assert policy.parts(work, 0, tasks, idle) == parts
+
+
+def test_what_would_move_counts_against_splitting() -> None:
+    assert [NEAR.parts(0.1, nbytes, 100, 7) for nbytes in (0, 90 * MB, 110 * MB)] == [8, 5, 1]
 
 
 def test_a_part_takes_longer_than_its_shipping() -> None:
     for idle in range(1, 40):
-        parts = FAR.parts(work=3.0, tasks=1000, idle=idle)
+        parts = FAR.parts(work=3.0, nbytes=0, tasks=1000, idle=idle)
         assert parts == 1 or 3.0 / (parts - 1) >= 2 * FAR.ship()
 
 
@@ -67,9 +73,16 @@ def test_results_are_exposed_if_the_work_outweighs_the_shipping() -> None:
 
 def test_the_wait_for_a_fan_in_is_what_it_would_cost_not_to_wait() -> None:
     assert NEAR.patience(10 * MB) == pytest.approx(NEAR.ship(10 * MB)) == pytest.approx(0.0212)
-    assert NARROW.patience(10 * MB) > 1000 * NEAR.patience(0)
+    assert NARROW.patience(10 * MB) > 900 * NEAR.patience(10 * MB)
     assert FAR.patience(0) > 100 * NEAR.patience(0)
     assert replace(NEAR, waits=False).patience(10 * MB) == 0.0
+
+
+def test_what_costs_nothing_to_move_is_neither_retained_nor_kept() -> None:
+    free = CostModel()
+    assert not free.retains(100 * MB) and not free.keeps(1)
+    assert NEAR.retains(MB) and NEAR.keeps(MB)
+    assert not NEAR.retains(NEAR.hold_bytes) and not NEAR.keeps(NEAR.cache_bytes + 1)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +99,55 @@ def test_hand_over_comes_a_margin_before_the_deadline() -> None:
     assert not policy.yields(1e12, math.inf)
 
 
+def test_a_tile_travels_inline_if_a_request_takes_longer_than_its_bytes() -> None:
+    assert NEAR.inlines(90_000) and not NEAR.inlines(110_000)
+    assert FAR.inlines(50 * MB) and not NARROW.inlines(1000)
+
+
+def test_it_recomputes_what_takes_longer_to_move() -> None:
+    flops = 0.4 * NEAR.flops_per_second
+    assert not NEAR.recomputes(flops, 10 * MB)
+    assert NARROW.recomputes(flops, 10 * MB)
+    assert replace(FAR, latency=0.2).recomputes(flops, 10 * MB)
+
+
+def test_rates_follow_what_is_observed() -> None:
+    rates = Rates(bandwidth=1e8, latency=1e-3)
+    for _ in range(50):
+        rates = rates.observed(50 * MB, 2.5)
+    assert rates.bandwidth == pytest.approx(2e7, rel=0.01) and rates.latency == 1e-3
+    for _ in range(50):
+        rates = rates.observed(1000, 0.2)
+    assert rates.latency == pytest.approx(0.2, rel=0.01)
+
+
+@given(st.integers(1, 10**9), st.floats(1e-6, 1e3), st.floats(1e3, 1e12), st.floats(0, 1))
+def test_one_observation_moves_the_estimate_towards_it(
+    nbytes: int, seconds: float, bandwidth: float, latency: float
+) -> None:
+    before = Rates(bandwidth, latency)
+    after = before.observed(nbytes, seconds)
+    was, now = before.transfer(nbytes), after.transfer(nbytes)
+    assert after.bandwidth > 0 and after.latency >= 0
+    assert now <= max(was, seconds, was / 4) * (1 + 1e-9) and now >= min(was, seconds) * (1 - 1e-9) / 4
+
+
+def test_a_policy_learns_unless_moving_costs_nothing() -> None:
+    assert NEAR.observed(100 * MB, 0.4).bandwidth < NEAR.bandwidth
+    assert NEAR.observed(100, 1e-3).latency > NEAR.latency
+    free = CostModel()
+    assert free.observed(100 * MB, 0.4) is free and NEAR.observed(0, 1.0) == NEAR
+
+
 def test_wukong_invokes_one_for_each_whatever_it_costs() -> None:
     wukong = Wukong(latency=0.1, bandwidth=1e6)
-    assert [wukong.parts(1e-9, tasks, idle) for tasks, idle in [(5, 100), (5, 2), (1, 9)]] == [5, 3, 1]
-    assert wukong.holds(199 * MB, 1e9) and not wukong.holds(200 * MB, 0.0)
+    assert [wukong.parts(1e-9, 0, tasks, idle) for tasks, idle in [(5, 100), (5, 2), (1, 9)]] == [5, 3, 1]
+
+
+def test_wukong_clusters_and_delays_what_is_large() -> None:
+    wukong = Wukong(bandwidth=1e6)
+    small, large = 200 * MB, 200 * MB + 1
+    assert [wukong.parts(1.0, nbytes, 5, 100) for nbytes in (small, large)] == [5, 1]
+    assert [wukong.patience(nbytes) for nbytes in (small, large)] == [0.0, pytest.approx(0.3)]
+    assert [wukong.retains(nbytes) for nbytes in (small, large)] == [False, True]
+    assert wukong.observed(MB, 9.0) is wukong and not wukong.exposes(1e9)

@@ -203,8 +203,8 @@ def test_pieces_are_everything_once() -> None:
 
 def test_answers_of_the_chaotic_policy_vary_and_repeat() -> None:
     policy = Chaotic(3, 1.0, 100, 5, most_hold=1.0, most_patience=0.5, renewal=9.0, margin=5.0)
-    parts = [policy.parts(work / 7, 10, 4) for work in range(200)]
-    assert set(parts) == {1, 2, 3, 4, 5} and parts == [policy.parts(work / 7, 10, 4) for work in range(200)]
+    parts = [policy.parts(work / 7, 100, 10, 4) for work in range(200)]
+    assert set(parts) == {1, 2, 3, 4, 5} and parts == [policy.parts(work / 7, 100, 10, 4) for work in range(200)]
     assert (
         {policy.exposes(float(n)) for n in range(100)}
         == {policy.holds(9, n / 100) for n in range(100)}

@@ -45,6 +45,24 @@ class CoordinationSuite:
         assert store.commit("r", "one", Commit(0, discharged=(A,))) is None
         assert store.commit("r", "two", Commit(0, discharged=(A,))) == Reply((), ())
 
+    def test_an_invocation_that_is_delivered_again_takes_over_at_once(self, coordination):
+        store = coordination(lease=10, grace=5)
+        store.create(1, [Give("r", (A, B))], {})
+        assert store.start("r", "request~1") is not None
+        assert store.start("r", "other~1") is None and store.start("r", "request") is None
+        assert store.commit("r", "request~1", Commit(0, (A,))) == Reply((), ())
+        lease = store.start("r", "request~2")
+        assert (lease.seq, lease.todo, lease.attempts) == (1, (B,), 1)
+        assert store.commit("r", "request~1", Commit(1, (B,))) is None
+        assert store.commit("r", "request~2", Commit(1, (B,))) == Reply((), ())
+
+    def test_a_token_without_an_invocation_waits_for_the_lease(self, coordination, clock):
+        store = coordination(lease=10)
+        store.create(1, [Give("r", (A,))], {})
+        assert store.start("r", "~1") is not None and store.start("r", "~2") is None
+        clock[0] += 10
+        assert store.start("r", "request~3") is not None and store.start("r", "~2") is None
+
     def test_too_many_attempts_end_the_job(self, coordination, clock):
         store = coordination(lease=1, max_attempts=2)
         store.create(1, [Give("r", (A,))], {})

@@ -25,6 +25,27 @@ from wukong_sched.storage.tiles import TileStorage
 QUICK = Retry(attempts=2, base=0.001)
 
 
+def test_parts_that_are_lost_on_the_way_are_sent_again(valkey_of_its_own, rng, monkeypatch):
+    """The server is restarted empty between the parts of a value and the list of them."""
+    objects, value = RedisObjects(valkey_of_its_own.url), rng.bytes(PART + SMALL)
+    send, sent = objects._put_parts, []
+
+    def put_parts(key, pieces):
+        command = send(key, pieces)
+        if not sent:
+            valkey_of_its_own.restart()
+        sent.append(key)
+        return command
+
+    monkeypatch.setattr(objects, "_put_parts", put_parts)
+    objects.put({"k": [value], "small": [b"s"]})
+    assert sent == ["k", "k"]
+    found = objects.get(["k", "small"])
+    assert bytes(found["k"]) == value and bytes(found["small"]) == b"s"
+    assert len(objects._server.scan("*")) == 4
+    objects.close()
+
+
 # ---- a cluster
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.functions.processes import session
 from wukong_sched.errors import InfrastructureError
 from wukong_sched.services.valkey import Valkey, alive, answers, find_binary
 from wukong_sched.storage.cluster import Deployment
@@ -83,6 +84,23 @@ def test_it_ends_with_its_parent(tmp_path, end):
     pid, directory = done.stdout.decode().split()
     assert wait_for(lambda: not alive(int(pid)))
     assert wait_for(lambda: not Path(directory).exists())
+
+
+@pytest.mark.parametrize("position", range(3))
+def test_it_ends_though_a_keeper_is_killed(tmp_path, position):
+    """Whichever of its shells is killed, the server ends: with the keeper, or else with its owner."""
+    server = Valkey(tmp_path).start()
+    shells = [pid for pid in session(os.getsid(server.pid)) if pid != server.pid]
+    keeper = int(Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    assert len(shells) == 3 and keeper in shells
+    os.kill(shells[position], signal.SIGKILL)
+    assert wait_for(lambda: not alive(shells[position]))
+    if keeper == shells[position]:
+        assert wait_for(lambda: not server.is_running() and not server.directory.exists())
+    server.restart()
+    assert answers(server.socket)
+    server.stop()
+    assert not any(map(alive, [*shells, server.pid])) and list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_does_not_reach_it(valkey):

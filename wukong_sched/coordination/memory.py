@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wukong_sched.coordination.protocol import Lease, Reply, State, View
+from wukong_sched.coordination.protocol import Lease, Reply, State, View, invocation
 from wukong_sched.errors import Story
 from wukong_sched.messages import Commit, Give, Owed
 from wukong_sched.program import Task, Tile
@@ -72,7 +72,9 @@ class MemoryCoordination:
         with self._lock:
             record = self._records.get(id)
             now = self._clock()
-            if self._state is not State.RUNNING or record is None or (record.token and now < record.expiry):
+            if self._state is not State.RUNNING or record is None:
+                return None
+            if record.token and now < record.expiry and not _again(record.token, token):
                 return None
             record.token, record.expiry = token, now + self._lease
             record.attempts += 1
@@ -142,7 +144,7 @@ class MemoryCoordination:
     def _renew(self, id: str, record: Record, commit: Commit, reply: Reply) -> None:
         record.seq += 1
         record.reply = reply
-        record.attempts = 0 if commit.yields or commit.discharged else record.attempts
+        record.attempts = 0 if commit.yields or commit.discharged or commit.cuts else record.attempts
         record.announced = dict(commit.announced)
         record.expiry = self._clock() + (0 if commit.yields else self._lease)
         if not record.todo:
@@ -164,3 +166,8 @@ class MemoryCoordination:
     def sweep(self) -> None:
         with self._lock:
             self._clear()
+
+
+def _again(held: str, token: str) -> bool:
+    """Whether both tokens are of one invocation, which was delivered again."""
+    return invocation(token) == invocation(held) != ""

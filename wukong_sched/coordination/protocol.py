@@ -59,6 +59,17 @@ class View:
     arrived: Mapping[Task, frozenset[Tile]] = field(default_factory=dict)
 
 
+def invocation(token: str) -> str:
+    """Which invocation a token was drawn for, if it says so: what stands before ``~``.
+
+    Functions are retried with the same request id when an attempt of theirs has ended; nobody needs to wait then.
+
+    >>> invocation("8f-1~x7"), invocation("x7")
+    ('8f-1', '')
+    """
+    return token.rpartition("~")[0]
+
+
 class Coordination(Protocol):
     """One job's records."""
 
@@ -66,7 +77,10 @@ class Coordination(Protocol):
         """Write the job and its root records, in place of a lost job of an older epoch; False if there is another."""
 
     def start(self, id: str, token: str) -> Lease | None:
-        """Take the record over; None if the job does not run, the record is missing or its lease has not expired."""
+        """Take the record over; None if the job does not run, the record is missing or its lease has not expired.
+
+        An invocation that is delivered again takes over at once what it held, whatever the lease (see `invocation`).
+        """
 
     def commit(self, id: str, token: str, commit: Commit) -> Reply | None:
         """Carry the commit out, all or nothing; None for GONE."""

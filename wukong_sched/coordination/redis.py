@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from wukong_sched.coordination import scripts
-from wukong_sched.coordination.protocol import Coordination, Lease, Reply, State, View
+from wukong_sched.coordination.protocol import Coordination, Lease, Reply, State, View, invocation
 from wukong_sched.coordination.wire import (
     counts_text,
     owed_text,
@@ -85,7 +85,9 @@ class RedisCoordination:
     def start(self, id: str, token: str) -> Lease | None:
         cause = f"{self._max_attempts:.0f} attempts ended without a commit"
         limits: list[Argument] = [self._lease, self._max_attempts, story_text(Story("scheduler", id, (), cause))]
-        answer = self._server.repeat(lambda failures: self._once(START, [id, token, int(failures > 0), *limits]))
+        answer = self._server.repeat(
+            lambda failures: self._once(START, [id, token, invocation(token), int(failures > 0), *limits])
+        )
         if answer is None:
             return None
         seq, todo, announced, attempts = answer
@@ -135,12 +137,19 @@ def text(answer: Answer) -> str:
 
 
 def plan_steps(roots: Sequence[Give], arrived: Mapping[Task, frozenset[Tile]]) -> Iterator[list[Argument]]:
-    """The arguments of the scripts that write a plan: arrival sets, then records; at most so many entries each."""
+    """The arguments of the scripts that write a plan: arrival sets, then records; at most so many entries each.
+
+    Between them stands whether the records grow by what follows, or begin with it.
+    """
     edges = [(task_text(task), task_text(tile)) for task, tiles in arrived.items() for tile in sorted(tiles)]
     while len(edges) > EDGES:
-        yield [*set_arguments(edges[:EDGES]), 0]
+        yield [*set_arguments(edges[:EDGES]), 0, 0]
         edges = edges[EDGES:]
-    yield [*set_arguments(edges), *give_arguments(roots)]
+    wide = [root for root in roots if len(root.todo) > EDGES]
+    for root in wide:
+        for at in range(0, len(root.todo), EDGES):
+            yield [0, int(at > 0), *give_arguments([Give(root.id, root.todo[at : at + EDGES])])]
+    yield [*set_arguments(edges), 0, *give_arguments([root for root in roots if root not in wide])]
 
 
 def set_arguments(edges: Sequence[tuple[str, str]]) -> list[Argument]:
@@ -174,7 +183,7 @@ def commit_arguments(commit: Commit) -> Iterator[Argument]:
     for tile, task, total in commit.consumed:
         yield from (task_text(tile), task_text(task), total)
     yield counts_text(commit.announced)
-    yield from (int(commit.yields), int(commit.yields or bool(commit.discharged)))
+    yield from (int(commit.yields), int(commit.yields or bool(commit.discharged or commit.cuts)))
     yield from ending(commit)
 
 

@@ -4,7 +4,7 @@ Keys of a job, all in the hash slot of its name::
 
     {job}:job               hash   epoch, nonce, state, story
     {job}:<nonce>:lease     zset   record ids by expiry (seconds, the server's clock)
-    {job}:<nonce>:x:<id>    hash   token, seq, attempts, announced, reply, count
+    {job}:<nonce>:x:<id>    hash   token, invocation, seq, attempts, announced, reply, count
     {job}:<nonce>:t:<id>    zset   todo, by the order in which it grew
     {job}:<nonce>:a:<task>  set    tiles that have arrived
     {job}:<nonce>:u:<tile>  set    consumers that are discharged
@@ -61,13 +61,17 @@ local function many(list, ...)
         call(unpack(words))
     end
 end
-local function register(grace)
+local function register(grace, grows)
     for _ = 1, count() do
-        local id, size = nextarg(), count()
-        call('DEL', key('x:', id), key('t:', id))
-        call('HSET', key('x:', id), 'token', '', 'seq', 0, 'attempts', 0, 'announced', '', 'count', size)
+        local id, size, order = nextarg(), count(), 0
+        if grows then
+            order = tonumber(call('HGET', key('x:', id), 'count') or 0)
+        else
+            call('DEL', key('x:', id), key('t:', id))
+        end
+        call('HSET', key('x:', id), 'token', '', 'seq', 0, 'attempts', 0, 'announced', '', 'count', order + size)
         call('EXPIRE', key('x:', id), ttl)
-        for order = 1, size do owe(id, order, nextarg()) end
+        for place = 1, size do owe(id, order + place, nextarg()) end
         call('EXPIRE', key('t:', id), ttl)
         lease(id, grace)
     end
@@ -87,7 +91,7 @@ for _ = 1, count() do
     local task = nextarg()
     for _ = 1, count() do arrive(task, nextarg()) end
 end
-register(grace)
+register(grace, nextarg() == '1')
 if last == '1' then
     call('HSET', job, 'epoch', epoch, 'nonce', nonce, 'state', 'running', 'story', '')
     call('EXPIRE', job, ttl)
@@ -96,15 +100,17 @@ return 1
 """
 
 START = """
-local id, token, again = nextarg(), nextarg(), nextarg()
+local id, token, invocation, again = nextarg(), nextarg(), nextarg(), nextarg()
 local seconds, limit, story = count(), count(), nextarg()
 local record = key('x:', id)
-local holder = call('HGET', record, 'token')
+local held = call('HMGET', record, 'token', 'invocation')
+local holder = held[1]
 if state() ~= 'running' or not holder then return false end
 if not (again == '1' and holder == token) then
     local expiry = tonumber(call('ZSCORE', key('lease', ''), id))
-    if holder ~= '' and now < expiry then return false end
-    call('HSET', record, 'token', token)
+    local same = invocation ~= '' and held[2] == invocation
+    if holder ~= '' and now < expiry and not same then return false end
+    call('HSET', record, 'token', token, 'invocation', invocation)
     lease(id, seconds)
     if call('HINCRBY', record, 'attempts', 1) > limit then
         finish('failed', story)

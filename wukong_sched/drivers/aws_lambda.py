@@ -9,29 +9,29 @@ as long as it is there. The function finds the stores and the key in its environ
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
 from wukong_sched.coordination.protocol import State
 from wukong_sched.drivers.pump import refuse_nested
 from wukong_sched.errors import InfrastructureError
+from wukong_sched.functions.carried import NONE, Park, Wishes, as_it_is, begin, collect, finished
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.places import Addresses, Places
 from wukong_sched.functions.plan import Plan
-from wukong_sched.functions.submitted import Submitted, submit
+from wukong_sched.functions.submitted import Submitted, attach, submit
 from wukong_sched.functions.usage import Usage
-from wukong_sched.policy import CostModel, Policy
+from wukong_sched.links import AWS
+from wukong_sched.policy import Policy
 from wukong_sched.program import Program
 from wukong_sched.report import Report
 from wukong_sched.storage.protocol import Storage
 
-POLICY = CostModel(
-    bandwidth=75e6, latency=0.006, invoke_seconds=0.05, quantum=0.1, hold_seconds=0.5, margin=10.0, waits=True
-)
-"""Of Lambda functions that share a Redis in their own network; margin in seconds of an invocation's 900."""
+POLICY = AWS.policy()
+"""Of Lambda functions that share a Redis in their own network."""
 ROOM = 262_144
 """Bytes of an asynchronous event that every region takes."""
 THREADS = 16
@@ -107,10 +107,50 @@ class LambdaFunctions:
     watch: float = WATCH
     """Seconds between two looks of a watchdog."""
 
+    places: Places = field(init=False, repr=False, compare=False)
+    """The stores."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "places", Places(self.addresses, self.invoker, self.classes))
+
+    @property
+    def policy(self) -> Policy:
+        """How jobs are scheduled here, unless they say so themselves."""
+        return POLICY
+
+    @property
+    def renewal(self) -> float:
+        """Seconds between two renewals of a lease."""
+        return self.addresses.lease / 3
+
     def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
         """Begin a job, and a watchdog that looks after it."""
-        places = Places(self.addresses, self.invoker, self.classes)
-        return submit(places, self.key, plan, keeps=keeps, share=self.concurrency, job=job, watch=self._watch)
+        return submit(self.places, self.key, plan, keeps=keeps, share=self.concurrency, job=job, watch=self._watch)
+
+    def attach(self, job: str) -> Submitted:
+        """A job that somebody has submitted; LookupError if there is none."""
+        return attach(self.places, self.key, job, watch=self._watch)
+
+    def look(self, job: Submitted) -> Callable[[], str]:
+        """What starts, asked now and then, executors that should run and do not."""
+        return self.help(job)
+
+    def counts(self) -> Mapping[str, Any]:
+        """Nothing: Lambda counts for itself."""
+        return {}
+
+    def settle(self) -> None:
+        """Nobody can say whether executors still have something to report."""
+
+    def finish(self, submitted: Submitted, *, over: bool) -> None:
+        """Leave nothing of a job behind, whether it is over or not."""
+        if not over:
+            submitted.cancel()
+        submitted.sweep()
+
+    def close(self) -> None:
+        """End all connections to the stores."""
+        self.places.close()
 
     def _watch(self, name: JobName) -> None:
         self.invoker.invoke([Message(name, "", 1, every=self.watch).to_json()])
@@ -136,24 +176,17 @@ def run(
     storage: Storage,
     functions: LambdaFunctions,
     *,
-    policy: Policy = POLICY,
+    policy: Policy | None = None,
     submitted: Callable[[Submitted], None] = lambda job: None,
+    wishes: Wishes = NONE,
+    park: Park = as_it_is,
 ) -> tuple[Report, Usage]:
     """Put the wanted tiles of the program into the storage, by Lambda functions; raises as `drivers.functions.run`."""
     refuse_nested()
-    began = time.perf_counter()
     if not program.wanted_count:
         return Report(0, 0, 0.0), Usage()
-    job = functions.submit(Plan(program, policy, functions.addresses.lease / 3))
-    try:
+    asked = replace(wishes, policy=policy or wishes.policy)
+    with finished(functions, begin(functions, program, asked, park)) as job:
         submitted(job)
-        job.wait(functions.help(job))
-        for blocks in job.blocks():
-            storage.put(blocks)
-        usage = job.usage()
-    except BaseException:
-        job.cancel()
-        raise
-    finally:
-        job.sweep()
-    return Report(usage.tasks, usage.executors, time.perf_counter() - began), usage
+        report, _ = collect(functions, job, storage, asked)
+    return report, report.usage

@@ -13,7 +13,7 @@ Whatever goes wrong, a job ends with the right tiles or with a clear failure, an
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +64,10 @@ class Chaotic:
     def seconds(self, cost: Any) -> float:
         return 1e-3 if cost is None else float(cost.flops) / 2e10
 
-    def parts(self, work: float, tasks: int, idle: int) -> int:
+    def fetches(self, nbytes: int) -> float:
+        return nbytes * 1e-9
+
+    def parts(self, work: float, nbytes: int, tasks: int, idle: int) -> int:
         return 1 + int(self._draw(0, work, tasks, idle) * min(idle + 1, tasks))
 
     def exposes(self, work: float) -> bool:
@@ -73,11 +76,20 @@ class Chaotic:
     def holds(self, nbytes: int, seconds: float) -> bool:
         return seconds < self.most_hold * self._draw(2, nbytes, seconds)
 
+    def retains(self, nbytes: int) -> bool:
+        return self._draw(5, nbytes) < 0.7
+
+    def keeps(self, nbytes: int) -> bool:
+        return self._draw(6, nbytes) < 0.7
+
     def patience(self, nbytes: int) -> float:
         return max(0.0, self.most_patience * (self._draw(3, nbytes) - 0.5))
 
     def yields(self, now: float, deadline: float) -> bool:
         return now + self.margin >= deadline or self._draw(4, now) < 0.02
+
+    def observed(self, nbytes: int, seconds: float) -> Chaotic:
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +183,14 @@ class Watched(Simulation):
     seen: set[tuple[str, int]] = field(default_factory=set)
 
     def send(self, pump: Pump, commit: Commit) -> Event | None:
-        ran, epoch = pump.core.ledger.ran, self.counts.epochs
+        part, epoch = pump.core.part, self.counts.epochs
         event = super(Watched, self).send(pump, commit)
         if isinstance(event, Committed) and (pump.token, commit.seq) not in self.seen:
             self.seen.add((pump.token, commit.seq))
             if commit.done:
                 self.check_stored("wanted", self.program.wanted())
             if Fault.FORGET not in self.adversary.struck and _discharges(commit):
-                self.check_once(epoch, ran)
+                self.check_once(epoch, part)
             if HARMLESS.issuperset(self.adversary.struck):
                 self.check_inputs(pump, event, commit)
         return event
@@ -198,7 +210,7 @@ class Watched(Simulation):
             if self.program.is_task_array(tile[0]) and tile not in there:
                 raise Violation(f"{what} is not stored: {tile}")
 
-    def check_once(self, epoch: int, tasks: set[Task]) -> None:
+    def check_once(self, epoch: int, tasks: Collection[Task]) -> None:
         """Each task is discharged once in an epoch."""
         for task in tasks:
             if (epoch, task) in self.discharged:

@@ -12,21 +12,25 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from wukong_sched.drivers.pump import refuse_nested
+from wukong_sched.functions.carried import NONE, Wishes, begin, collect, finished
+from wukong_sched.functions.endpoint import Endpoint
 from wukong_sched.functions.events import JobName, Message
-from wukong_sched.functions.local import LocalService, private_directory, start_service
+from wukong_sched.functions.local import LocalService, private_path, start_service
 from wukong_sched.functions.local_invoker import LocalInvoker
 from wukong_sched.functions.places import Addresses, Places
 from wukong_sched.functions.plan import Plan
 from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.functions.submitted import Submitted, attach, submit
 from wukong_sched.functions.usage import Usage
+from wukong_sched.links import shape as shape_of
 from wukong_sched.policy import CostModel, Policy
 from wukong_sched.program import Program
 from wukong_sched.report import Report
@@ -36,7 +40,9 @@ from wukong_sched.storage.protocol import Storage
 
 __all__ = ["POLICY", "LocalFunctions", "Outcome", "run"]
 
-POLICY = CostModel(bandwidth=1.5e9, latency=2e-4, invoke_seconds=1.5e-3, quantum=1e-2)
+POLICY = CostModel(
+    bandwidth=1.5e9, latency=2e-4, invoke_seconds=1.5e-3, quantum=1e-2, hold_bytes=1 << 28, waits=True
+)
 """Of processes on one machine that share Valkey and files."""
 LEASE, GRACE = 2.0, 1.0
 """Seconds of a lease, and until an executor that did not start is invoked again."""
@@ -57,14 +63,17 @@ class LocalFunctions:
     """A Valkey, a directory of files and a function service, all private to this process and gone with it.
 
     Started by the first job, or by `start`; ended by `close`, a ``with`` block, or this process's end, however it ends.
-    `function` gives the limits; its handler serves jobs as `sarray.lambda_entry.handler` does.
+    `function` gives the limits; its handler serves jobs as `sarray.lambda_entry.handler` does. With a `shape` all
+    traffic takes as long as in a cloud (`links.SHAPES`).
     """
 
-    def __init__(self, function: FunctionSettings, classes: tuple[type, ...] = ()) -> None:
-        self.function, self._classes = function, classes
+    def __init__(self, function: FunctionSettings, classes: tuple[type, ...] = (), shape: str = "") -> None:
+        self.function, self._classes, self.shape = function, classes, shape
         self.key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._running: Running | None = None
+        self._exit: Callable[[], Any] = lambda: None
+        """Ends what runs, at the interpreter's exit at the latest."""
         self._late: list[Submitted] = []
         """Jobs that were over before all of their executors were."""
 
@@ -82,23 +91,32 @@ class LocalFunctions:
     def start(self) -> LocalFunctions:
         """Start everything, unless it runs."""
         with self._lock:
-            if self._running is None or not self._running.service.is_running():
+            if self._running is None or not self._running.is_whole():
                 self._end()
                 self._running = self._begin()
+                self._exit = weakref.finalize(self, self._running.stack.close)
         return self
 
     def _begin(self) -> Running:
-        home = private_directory()
+        home = private_path()
         with contextlib.ExitStack() as stack:
-            valkey = stack.enter_context(Valkey(home))
-            addresses = Addresses(valkey.url, f"file://{home / STORE}", LEASE, GRACE)
+            valkey = Valkey(home)
+            stack.callback(valkey.stop)
+            addresses = Addresses(valkey.url, f"file://{home / STORE}", LEASE, GRACE, self.shape)
             pinned = {**BLAS, **{name: os.environ[name] for name in (CORE_TYPE,) if name in os.environ}}
             environment = {**pinned, **addresses.environment(self.key), "SARRAY_INVOKER": "local"}
             function = replace(self.function, environment={**environment, **self.function.environment})
-            service = stack.enter_context(start_service(function, home))
+            service = stack.enter_context(start_service(function, home))  # makes the directory
+            valkey.start()
             places = Places(addresses, LocalInvoker(service.endpoint, function.asynchronous_payload), self._classes)
             stack.callback(places.close)
             return Running(service, places, valkey, stack.pop_all())
+
+    @property
+    def policy(self) -> Policy:
+        """How jobs are scheduled here, unless they say so themselves."""
+        links = shape_of(self.shape)
+        return links.policy(self.function.timeout) if links else POLICY
 
     @property
     def running(self) -> Running:
@@ -108,7 +126,7 @@ class LocalFunctions:
         return self._running
 
     @property
-    def service(self) -> LocalService:
+    def service(self) -> LocalService | Kept:
         """The function service."""
         return self.running.service
 
@@ -131,13 +149,16 @@ class LocalFunctions:
         running, self._running = self._running, None
         self._late.clear()
         if running is not None:
-            running.stack.close()
+            self._exit()
 
     def job_directory(self, job: str) -> Path:
         """Where a job may have files of its own, which go when it is swept."""
         return self.directory / STORE / Keys(job).job_prefix / "arrays"
 
     # ---- jobs
+
+    renewal = LEASE / 4
+    """Seconds between two renewals of a lease."""
 
     def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
         """Begin a job, and let the service look after it."""
@@ -167,6 +188,18 @@ class LocalFunctions:
             self._late.append(submitted)
         submitted.sweep()
 
+    def look(self, job: Submitted) -> Callable[[], str]:
+        """What tells why no function can do anything; the service's own watchdog helps."""
+        return self.trouble()
+
+    def counts(self) -> Mapping[str, Any]:
+        """What the service has counted since it began."""
+        return self.service.endpoint.state()
+
+    def settle(self) -> None:
+        """Wait a little for executors to report."""
+        self.running.is_quiet(WAIT_OVER)
+
     def trouble(self) -> Callable[[], str]:
         """What tells, from now on, why no function can do anything; an empty text as long as there is no reason."""
         service = self.service
@@ -182,15 +215,34 @@ class LocalFunctions:
         return tell
 
 
+class Kept(Protocol):
+    """Processes that somebody else keeps."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The service's front door."""
+
+    @property
+    def directory(self) -> Path:
+        """Where the files are."""
+
+    def is_running(self) -> bool:
+        """Whether they live."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """The processes of one `LocalFunctions`, and the way to them."""
 
-    service: LocalService
+    service: LocalService | Kept
     places: Places
-    valkey: Valkey
+    valkey: Valkey | Kept
     stack: contextlib.ExitStack
     """Ends all."""
+
+    def is_whole(self) -> bool:
+        """Whether all processes live."""
+        return self.service.is_running() and self.valkey.is_running()
 
     def is_quiet(self, seconds: float) -> bool:
         """Whether no function runs, perhaps after so many seconds."""
@@ -219,9 +271,10 @@ def run(
     storage: Storage,
     functions: LocalFunctions,
     *,
-    policy: Policy = POLICY,
+    policy: Policy | None = None,
     park: Callable[[Program, Path], Program] = lambda program, directory: program,
     submitted: Callable[[Submitted], None] = lambda job: None,
+    wishes: Wishes = NONE,
 ) -> Outcome:
     """Put the wanted tiles of the program into the storage, by functions.
 
@@ -230,28 +283,11 @@ def run(
     NestedComputeError within a task.
     """
     refuse_nested()
-    began = time.perf_counter()
     if not program.wanted_count:
         return Outcome(Report(0, 0, 0.0), Usage())
-    trouble, name = functions.trouble(), secrets.token_hex(8)
-    parked = park(program, functions.job_directory(name))
-    with finished(functions, functions.submit(Plan(parked, policy, LEASE / 4), job=name)) as job:
+    asked = replace(wishes, policy=policy or wishes.policy)
+    job = begin(functions, program, asked, lambda held, name: park(held, functions.job_directory(name)))
+    with finished(functions, job):
         submitted(job)
-        job.wait(trouble)
-        for blocks in job.blocks():
-            storage.put(blocks)
-        functions.running.is_quiet(WAIT_OVER)
-        usage = job.usage()
-    seconds = time.perf_counter() - began
-    return Outcome(Report(usage.tasks, usage.executors, seconds), usage, functions.service.endpoint.state())
-
-
-@contextlib.contextmanager
-def finished(functions: LocalFunctions, job: Submitted) -> Iterator[Submitted]:
-    """The job, of which nothing is left afterwards, however it ends."""
-    over = False
-    try:
-        yield job
-        over = True
-    finally:
-        functions.finish(job, over=over)
+        report, counts = collect(functions, job, storage, asked)
+    return Outcome(report, report.usage, counts)

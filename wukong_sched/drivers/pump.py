@@ -8,6 +8,7 @@ itself, one instruction at a time; the others call `pump`.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -111,6 +112,10 @@ class Surroundings:
     sleep: Callable[[float], None] = lambda seconds: None
     ran: Callable[[int], None] = lambda tasks: None
     """Told how many tasks have run."""
+    seen: Callable[[Tile, Any], None] = lambda tile, block: None
+    """Told of each source tile, or cheap one, that was read."""
+    spent: Callable[[str, float], None] = lambda what, seconds: None
+    """Told what so many seconds went to: one of the words of `SPENT`."""
     trace: Trace | None = None
 
 
@@ -136,12 +141,15 @@ class Pump:
 
     def pump(self) -> None:
         """Run the executor to its end."""
+        clock, spent = self.around.clock, self.around.spent
         event: Event | None = self.start()
         while event is not None:
             instructions = self.handle(event)
             event = None
             for instruction in instructions:
+                began = clock()
                 event = self.perform(instruction)
+                spent(SPENT[type(instruction)], clock() - began)
 
     def handle(self, event: Event) -> list[Instruction]:
         """What the core says to an event now; recorded, if the driver traces."""
@@ -164,21 +172,27 @@ class Pump:
                 stored.append(tile)
                 continue
             try:
-                self.memory[tile] = program.read(tile)
+                self.memory[tile] = self._read(tile)
             except Exception as error:  # what a source raises is its user's, as if a task had raised it
                 return self._raised(Story("read", *tile, cause_of(error)), error)
-        found = self.around.storage.get(stored) if stored else {}
+        if not stored:
+            return Fetched(())
+        began = self.around.clock()
+        found = self.around.storage.get(stored)
         for tile, block in found.items():
             self.memory[tile] = block
-        return Fetched(tuple(tile for tile in stored if tile not in found))
+        return Fetched(tuple(tile for tile in stored if tile not in found), self.around.clock() - began)
 
     def _run(self, instruction: Run) -> Event:
         around, memory, block = self.around, self.memory, self._block
         run, stopped = around.program.run, around.stopped
-        began = around.clock()
+        began, left, limit = around.clock(), len(instruction.steps), instruction.limit
+        timed = limit < math.inf
         for task, outputs, drops in instruction.steps:
             if stopped():
                 return Gone()
+            if timed and left < len(instruction.steps) and around.clock() - began > limit:
+                break
             try:
                 for tile, made in zip(outputs, run(task, block), strict=True):
                     memory[tile] = made
@@ -188,8 +202,9 @@ class Pump:
                 return self._raised(story_of(self.around.program, task, error), error)
             for tile in drops:
                 memory.pop(tile, None)
-        around.ran(len(instruction.steps))
-        return Ran(around.clock() - began, around.idle())
+            left -= 1
+        around.ran(len(instruction.steps) - left)
+        return Ran(around.clock() - began, around.idle(), left)
 
     def _block(self, tile: Tile) -> Any:
         """The block of an input: from memory; made again if cheap; else, for the steps of a fold, fetched now."""
@@ -198,11 +213,16 @@ class Pump:
         except KeyError:
             program = self.around.program
         if not program.is_task_array(tile[0]):
-            return program.read(tile)
+            return self._read(tile)
         found = self.around.storage.get((tile,))
         if tile not in found:
             raise TileMissing(tile)
         return found[tile]
+
+    def _read(self, tile: Tile) -> Any:
+        block = self.around.program.read(tile)
+        self.around.seen(tile, block)
+        return block
 
     def _raised(self, story: Story, error: BaseException) -> Event:
         self.story, self.error = story, error
@@ -211,8 +231,9 @@ class Pump:
     def _store(self, instruction: Store) -> Event:
         if self.around.stopped():
             return Gone()
+        began = self.around.clock()
         self.around.storage.put(Selected(self.memory, instruction.tiles))
-        return Stored()
+        return Stored(self.around.clock() - began)
 
     def _commit(self, instruction: Commit) -> Event:
         reply = self.around.coordination.commit(self.core.id, self.token, instruction)
@@ -263,3 +284,16 @@ PERFORM: dict[type, Callable[..., Event | None]] = {
     Drop: Pump._drop,
     Finish: Pump._finish,
 }
+SPENT: dict[type, str] = {
+    Fetch: "fetch",
+    Run: "compute",
+    Store: "store",
+    Commit: "commit",
+    Peek: "commit",
+    Wait: "wait",
+    Invoke: "invoke",
+    Delete: "store",
+    Drop: "compute",
+    Finish: "compute",
+}
+"""What the time of an instruction goes to."""

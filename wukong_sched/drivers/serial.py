@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from wukong_sched.drivers.pump import marked, story_of
 from wukong_sched.errors import raised
+from wukong_sched.functions.usage import Usage, peak_memory, source_counter
 from wukong_sched.program import SINK, Program, Task, Tile, range_tasks
+from wukong_sched.report import Report
 from wukong_sched.storage.protocol import Storage
 
 
-def run(program: Program, storage: Storage) -> None:
+def run(program: Program, storage: Storage) -> Report:
     """Put the wanted tiles of the program into the storage. Raises `TaskError` from whatever a task raised."""
+    began, usage = time.perf_counter(), Usage(executors=1)
+    seen = source_counter(program, usage)
     blocks: dict[Tile, Any] = {}
     unread: dict[Tile, int] = {}
     missing: dict[Task, int] = {}
 
     def block(tile: Tile) -> Any:
-        return blocks[tile] if tile in blocks else program.read(tile)
+        if tile in blocks:
+            return blocks[tile]
+        found = program.read(tile)
+        seen(tile, found)
+        return found
 
     for leaf in range_tasks(program, program.leaves()):
         ready = [leaf]
         while ready:
             task = ready.pop()
             inputs, outputs = produced(program, task), program.outputs(task)
+            usage.tasks += 1
             with marked():
                 try:
                     results = dict(zip(outputs, program.run(task, block), strict=True))
@@ -44,6 +54,10 @@ def run(program: Program, storage: Storage) -> None:
                     if not missing[consumer]:
                         del missing[consumer]
                         ready.append(consumer)
+    seconds = time.perf_counter() - began
+    usage.spent("compute", seconds)
+    usage.peak_memory = peak_memory()
+    return Report(usage.tasks, 1, seconds, (usage,))
 
 
 def produced(program: Program, task: Task) -> list[Tile]:

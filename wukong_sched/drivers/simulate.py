@@ -21,7 +21,7 @@ from wukong_sched.drivers.simulation import Simulation
 from wukong_sched.errors import TaskError
 from wukong_sched.policy import CostModel, Policy
 from wukong_sched.program import Program
-from wukong_sched.report import Report
+from wukong_sched.report import Summary
 from wukong_sched.storage.counting import CountingStorage
 from wukong_sched.storage.protocol import Storage
 from wukong_sched.trace import Trace
@@ -31,7 +31,7 @@ CALM = Adversary(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast(Report):
+class Forecast(Summary):
     """What a job would take; `seconds` are virtual, from its beginning until it is done."""
 
     invocations: int
@@ -59,7 +59,9 @@ def policy_for(cloud: Cloud) -> CostModel:
         latency=cloud.store_latency,
         invoke_seconds=cloud.invoke + 2 * cloud.coordination,
         quantum=0.1,
-        hold_seconds=cloud.lease / 10,
+        hold_bytes=1 << 28,
+        fan=64,
+        hold_seconds=min(0.1, cloud.lease / 10),
         renewal=cloud.lease / 3,
         margin=cloud.time_limit / 10,
         waits=True,

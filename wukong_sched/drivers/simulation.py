@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from wukong_sched.coordination.protocol import State, View
 from wukong_sched.drivers.adversary import Adversary, Fault, FaultyCoordination
@@ -201,9 +200,7 @@ class Simulation:
         self.counts.invocations += 1
         self.running += 1
         token = f"{id}#{self.counts.invocations}"
-        if self.warm:
-            self.warm -= 1
-        else:
+        if not self.enter(token):
             self.counts.cold += 1
             yield self.adversary.delay(self.cloud.cold_start)
         began = self.timeline.now
@@ -222,9 +219,18 @@ class Simulation:
                 break
             yield delay
         else:
-            self.warm += 1
+            self.leave(token)
         self.running -= 1
         self.counts.busy += self.timeline.now - began
+
+    def enter(self, token: str) -> bool:
+        """Give a function an environment; whether it is a warm one."""
+        self.warm -= (is_warm := self.warm > 0)
+        return is_warm
+
+    def leave(self, token: str) -> None:
+        """A function has ended, and its environment is free."""
+        self.warm += 1
 
     def disturb(self) -> None:
         """Faults of the stores."""
@@ -247,7 +253,7 @@ class Simulation:
 
     def executor(self, id: str, token: str, dies: float) -> Process:
         """Everything that one executor does."""
-        pump = Pump(self.around, self.core(self.program, self.policy, id, dies), token)
+        pump = Pump(self.surroundings(token), self.core(self.program, self.policy, id, dies), token)
         yield self.adversary.delay(self.cloud.coordination / 2)
         event: Event | None = pump.start()
         self.counts.executors += isinstance(event, Started)
@@ -260,8 +266,12 @@ class Simulation:
             for instruction in instructions:
                 if self.log is not None:
                     self.say(f"{token} -> {instruction}")
-                event = yield from DOING[type(instruction)](self, pump, instruction)
+                event = yield from getattr(self, DOING[type(instruction)])(pump, instruction)
         self.error = self.error or pump.error
+
+    def surroundings(self, token: str) -> Surroundings:
+        """What the pump of a function works with."""
+        return self.around
 
     def transfer(self, tiles: Iterable[Tile]) -> float:
         """Seconds to move these tiles."""
@@ -276,10 +286,16 @@ class Simulation:
         return Fetched(tuple(missing))
 
     def work(self, pump: Pump, run: Run) -> Doing:
-        seconds = self.adversary.delay(sum(self.seconds(task) for task, _, _ in run.steps))
+        seconds, count = 0.0, 0
+        for step in run.steps:
+            if count and seconds > run.limit:
+                break
+            seconds += self.seconds(step[0])
+            count += 1
+        seconds = self.adversary.delay(seconds)
         yield seconds
-        event = pump.perform(run)
-        return replace(event, seconds=seconds) if isinstance(event, Ran) else event
+        event = pump.perform(Run(run.steps[:count]))
+        return replace(event, seconds=seconds, left=len(run.steps) - count) if isinstance(event, Ran) else event
 
     def seconds(self, task: Task) -> float:
         """How long a task takes; one that reads while it runs, the transfer at least."""
@@ -350,6 +366,10 @@ class Simulation:
         yield self.adversary.delay(wait.seconds)
         return pump.perform(wait)
 
+    def send_off(self, pump: Pump, invoke: Invoke) -> Doing:
+        return pump.perform(invoke)
+        yield
+
     def at_once(self, pump: Pump, instruction: Instruction) -> Doing:
         return pump.perform(instruction)
         yield
@@ -362,15 +382,16 @@ def _shown(event: Event) -> str:
     return f"Peeked({ {task: sorted(tiles) for task, tiles in event.arrived.items()} })"
 
 
-DOING: Mapping[type[Instruction], Callable[[Simulation, Pump, Any], Doing]] = {
-    Fetch: Simulation.fetch,
-    Run: Simulation.work,
-    Store: Simulation.store,
-    Commit: Simulation.commit,
-    Peek: Simulation.peek,
-    Wait: Simulation.wait,
-    Invoke: Simulation.at_once,
-    Delete: Simulation.delete,
-    Drop: Simulation.at_once,
-    Finish: Simulation.at_once,
+DOING: Mapping[type[Instruction], str] = {
+    Fetch: "fetch",
+    Run: "work",
+    Store: "store",
+    Commit: "commit",
+    Peek: "peek",
+    Wait: "wait",
+    Invoke: "send_off",
+    Delete: "delete",
+    Drop: "at_once",
+    Finish: "at_once",
 }
+"""Methods by instruction."""

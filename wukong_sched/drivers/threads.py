@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wukong_sched.coordination.memory import MemoryCoordination
@@ -23,6 +23,7 @@ from wukong_sched.coordination.protocol import State
 from wukong_sched.drivers.pump import Pump, Surroundings, marked, refuse_nested
 from wukong_sched.errors import ProtocolError, raised
 from wukong_sched.executor_state import ExecutorState
+from wukong_sched.functions.usage import Usage, peak_memory, resident_memory, source_counter
 from wukong_sched.messages import Give, identity
 from wukong_sched.policy import CostModel, Policy
 from wukong_sched.program import Program, Range, Tile, range_tasks
@@ -61,6 +62,8 @@ class Job:
     error: BaseException | None = None
     executors: int = 0
     tasks: int = 0
+    usages: list[Usage] = field(default_factory=list)
+    """Of each worker."""
 
     def invoke(self, ids: Sequence[str]) -> None:
         with self.changed:
@@ -109,8 +112,12 @@ class Job:
 
     def work(self, around: Surroundings) -> None:
         """One worker: turn after turn until the job is over."""
+        usage = Usage()
+        self.usages.append(usage)
+        around = replace(around, seen=source_counter(self.program, usage), spent=usage.spent)
         with marked():
             while (id := self.turn()) is not None:
+                usage.executors += 1
                 core = ExecutorState(self.program, self.policy, id)
                 pump = Pump(around, core, f"{id}#{self.executors}", self.memory())
                 try:
@@ -136,7 +143,7 @@ def run(
     caller's thread. Raises `TaskError` from whatever a task raised, `NestedComputeError` if called within a task.
     """
     refuse_nested()
-    began = time.perf_counter()
+    began, peak = time.perf_counter(), peak_memory()
     leaves = tuple(program.leaves())
     if not program.wanted_count:
         return Report(0, 0, 0.0)
@@ -153,7 +160,20 @@ def run(
         _supervise(job, around, progress)
     if job.error is not None:
         raise job.error
-    return Report(job.tasks, job.executors, time.perf_counter() - began)
+    return _report(job, time.perf_counter() - began, peak)
+
+
+def _report(job: Job, seconds: float, before: int) -> Report:
+    """What the workers counted; whoever was not busy waited.
+
+    The process's peak is this job's if it is above the one `before`; below, what the process has now must do.
+    """
+    usages = tuple(job.usages)
+    for usage in usages:
+        usage.spent("wait", max(0.0, seconds - sum(usage.seconds.values())))
+    peak = peak_memory()
+    whole = Usage(tasks=job.tasks, peak_memory=peak if peak > before else resident_memory())
+    return Report(job.tasks, job.executors, seconds, (whole, *usages))
 
 
 def _is_short(program: Program, policy: Policy, leaves: Sequence[Range]) -> bool:

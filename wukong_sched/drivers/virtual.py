@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 Process = Generator[float, None, None]
 
 
+TINY = 1e-9
+"""Seconds that do not matter."""
+
+
 class Hung(Exception):
     """What should have ended long ago has not."""
 
@@ -52,3 +56,50 @@ class Timeline:
             delay = next(process, None)
             if delay is not None:
                 self._plan(self.now + delay, process)
+
+
+@dataclass(slots=True)
+class Processors:
+    """Processors that all who compute share alike, as an operating system lets them: nobody waits for his turn.
+
+    As long as n compute on c processors, each progresses at the rate min(1, c / n).
+    """
+
+    timeline: Timeline
+    count: int
+    _progress: float = 0.0
+    """Processor seconds that somebody who had computed since the beginning would have got."""
+    _seen: float = 0.0
+    """Time until which that is known."""
+    _goals: dict[int, float] = field(default_factory=dict)
+    """The progress at which each one is done."""
+    _begun: int = 0
+
+    def use(self, seconds: float) -> Process:
+        """Compute for so many processor seconds.
+
+        >>> timeline = Timeline()
+        >>> processors = Processors(timeline, 1)
+        >>> for seconds in (1.0, 3.0):
+        ...     timeline.spawn(processors.use(seconds))
+        >>> timeline.run()
+        >>> timeline.now
+        4.0
+        """
+        self._advance()
+        self._begun += 1
+        me, goal = self._begun, self._progress + seconds
+        self._goals[me] = goal
+        while goal - self._progress > TINY:
+            yield max(TINY, (min(self._goals.values()) - self._progress) / self._rate())
+            self._advance()
+        del self._goals[me]
+
+    def _rate(self) -> float:
+        return min(1.0, self.count / len(self._goals))
+
+    def _advance(self) -> None:
+        now = self.timeline.now
+        if self._goals:
+            self._progress += (now - self._seen) * self._rate()
+        self._seen = now

@@ -12,6 +12,8 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from wukong_sched.functions.front import Front
 from wukong_sched.functions.http_server import listen
@@ -19,9 +21,8 @@ from wukong_sched.functions.service import Service
 from wukong_sched.functions.settings import FunctionSettings
 
 
-async def serve(first: str) -> None:
+async def serve(given: Mapping[str, str]) -> None:
     """Run the service that the first line of the pipe describes until the pipe ends."""
-    given = json.loads(first)
     service = Service(FunctionSettings.from_json(given["settings"]))
     front = Front(service, given["access_key"])
     limit = service.settings.synchronous_payload + (1 << 20)
@@ -38,8 +39,6 @@ async def serve(first: str) -> None:
     finally:
         server.close()
         await service.close()
-        if given["directory"]:
-            shutil.rmtree(given["directory"], ignore_errors=True)
 
 
 def surroundings(port: int, access_key: str) -> dict[str, str]:
@@ -68,7 +67,13 @@ def main() -> None:
         if not read:
             return
         line += read
-    asyncio.run(serve(line.decode()))
+    given = json.loads(line)
+    home = Path(given["directory"])
+    try:
+        home.mkdir(mode=0o700, exist_ok=True)
+        asyncio.run(serve(given))
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from wukong_sched.coordination.protocol import Coordination
+from wukong_sched.program import Tile
+from wukong_sched.storage.cluster import Deployment
 from wukong_sched.storage.keys import Keys
 from wukong_sched.storage.objects import Objects, Tally
 from wukong_sched.storage.protocol import Storage
 
+T = TypeVar("T")
+
 
 class JobStorage(Storage, Protocol):
     """One job's tiles."""
+
+    @property
+    def saved(self) -> Tally:
+        """Bytes of blocks in memory beyond those of their encodings."""
 
     def sweep(self) -> None:
         """Forget all but the wanted tiles."""
@@ -38,6 +46,19 @@ class Cloud(Protocol):
     def storage(self, keys: Keys, key: bytes) -> JobStorage:
         """The tiles of one job; `key` signs what is pickled."""
 
+    def object_storage(self, keys: Keys, key: bytes) -> JobStorage:
+        """The tiles of one job, all of them in the object store."""
+
+    @property
+    def object_store(self) -> Objects:
+        """Where large values are."""
+
+    def server(self) -> Deployment:
+        """Connections to the server of the records, for whoever keeps others there; to be closed by him."""
+
+    def round_trip(self, request: Callable[[], T]) -> T:
+        """What a request to that server answers, after as long as it takes at this place."""
+
     def objects(self) -> Objects:
         """Where programs are kept, and what executors report."""
 
@@ -52,6 +73,9 @@ class Cloud(Protocol):
 
     def invoker(self) -> Invoker:
         """The functions."""
+
+    def source(self, read: Callable[[Tile], Any], tile: Tile) -> Any:
+        """The block of a source tile, which `read` finds; it takes as long as it would at this place."""
 
     def tallies(self) -> Mapping[str, Tally]:
         """What went into and out of each tier, by this process."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,18 +12,19 @@ from typing import Any
 from wukong_sched.coordination.protocol import Coordination
 from wukong_sched.drivers.pump import Pump, Surroundings, marked
 from wukong_sched.executor_state import ExecutorState
-from wukong_sched.functions.cloud import Cloud, Invoker
+from wukong_sched.functions.cloud import Cloud, Invoker, JobStorage
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.hints import Hints
 from wukong_sched.functions.lease import KeptLease, Renewer
-from wukong_sched.functions.plan import Plan, cause_key, usage_key
-from wukong_sched.functions.readahead import ReadAhead
-from wukong_sched.functions.usage import Usage, copied, peak_memory, resident_memory
-from wukong_sched.functions.warm import Recent, WarmStorage, nbytes_of, warm_reader
+from wukong_sched.functions.metered import Meter, MeteredProgram, MeteredStorage
+from wukong_sched.functions.news import News
+from wukong_sched.functions.plan import Plan, cause_key, trace_key, usage_key
+from wukong_sched.functions.usage import Usage, copied, forget_peak, recent_peak, resident_memory
+from wukong_sched.functions.warm import Recent, WarmStorage, warm_reader
 from wukong_sched.messages import Commit
 from wukong_sched.program import Tile
 from wukong_sched.storage import signed
-from wukong_sched.storage.protocol import Storage
+from wukong_sched.trace import Trace
 
 AHEAD = 1 << 27
 """Bytes that a fold fetches ahead."""
@@ -37,7 +38,7 @@ class Job:
 
     name: JobName
     plan: Plan
-    storage: Storage
+    storage: JobStorage
     coordination: Coordination
     recent: Recent
     hints: Hints
@@ -54,28 +55,35 @@ class Process:
     invoker: Invoker
     helper: Executor
     renewer: Renewer
+    is_fresh: bool = True
+    """Whether no executor has run here yet."""
 
 
 class Execution:
     """One executor, in one process."""
 
-    def __init__(self, process: Process, job: Job, message: Message, deadline: float) -> None:
+    def __init__(self, process: Process, job: Job, message: Message, deadline: float, request: str = "") -> None:
         self._process, self._job, self._share = process, job, message.share
-        self._usage = Usage(executors=1)
+        self._meter = Meter()
+        self._meter.usage.cold, process.is_fresh = int(process.is_fresh), False
         self._began, self._before = time.monotonic(), copied(process.cloud.tallies())
-        self._token = uuid.uuid4().hex
+        self._saved = copied({"": job.storage.saved})
+        self._mark = uuid.uuid4().hex
+        self._token = f"{request}~{self._mark}" if request else self._mark
         self._reported = False
+        self._trace = Trace() if job.plan.traced else None
+        self._news = News(process.cloud.objects(), job.name.job, self._mark, job.plan.news, self._began)
         self._lease = KeptLease(job.coordination, self._ending)
         self._core = ExecutorState(job.plan.program, job.plan.policy, message.id, deadline)
         self._pump = Pump(self._surroundings(), self._core, self._token)
 
     def _surroundings(self) -> Surroundings:
-        process, job = self._process, self._job
-        program, usage = job.plan.program, self._usage
-        read = warm_reader(lambda tile: self._source(tile), job.recent)
+        process, job, meter = self._process, self._job, self._meter
+        program, cloud = job.plan.program, process.cloud
+        read = warm_reader(lambda tile: meter.source(lambda it: cloud.source(program.read, it), tile), job.recent)
         return Surroundings(
-            ReadAhead(program, process.helper, AHEAD, lambda tile: _read(program, tile, read)),
-            Timed(WarmStorage(job.storage, job.recent), usage),
+            MeteredProgram(program, process.helper, AHEAD, lambda tile: _read(program, tile, read), meter),
+            WarmStorage(MeteredStorage(job.storage, meter), job.recent),
             self._lease,
             time.monotonic,
             self._invoke,
@@ -83,6 +91,8 @@ class Execution:
             self._lease.gone.is_set,
             self._sleep,
             self._ran,
+            spent=meter.spent,
+            trace=self._trace,
         )
 
     def run(self) -> None:
@@ -90,6 +100,7 @@ class Execution:
         renewer = self._process.renewer
         renewer.seconds = self._job.plan.renewal
         renewer.hold(self._lease)
+        forget_peak()
         try:
             with marked():
                 self._pump.pump()
@@ -99,20 +110,12 @@ class Execution:
 
     # ---- what the pump calls
 
-    def _source(self, tile: Tile) -> Any:
-        began = time.monotonic()
-        block = self._job.plan.program.read(tile)
-        self._usage.spent("fetch", time.monotonic() - began)
-        self._usage.read("source", nbytes_of(block))
-        return block
-
     def _invoke(self, ids: Sequence[str]) -> None:
-        began, given = time.monotonic(), self._lease.given
+        given = self._lease.given
         part = max(1, self._share // (len(ids) + 1))
         self._share = max(1, self._share - part * len(ids))
         hints, invoker = self._job.hints, self._process.invoker
         invoker.invoke([hints.event(id, given.get(id, ()), part, invoker.room) for id in ids])
-        self._usage.spent("invoke", time.monotonic() - began)
 
     def _free(self) -> int:
         free = self._process.invoker.free()
@@ -120,11 +123,11 @@ class Execution:
 
     def _sleep(self, seconds: float) -> None:
         self._lease.gone.wait(seconds)
-        self._usage.spent("wait", seconds)
 
     def _ran(self, tasks: int) -> None:
         """Some tasks ran: hand over if memory is nearly full."""
-        self._usage.tasks += tasks
+        self._meter.usage.tasks += tasks
+        self._news.tell(self._meter.usage.tasks)
         memory = self._process.memory
         if memory and resident_memory() > FULL * memory:
             self._job.recent.clear()
@@ -137,7 +140,7 @@ class Execution:
         if commit.failure is not None and self._pump.error is not None:
             name = self._job.name.job
             self._process.cloud.objects().put(
-                {cause_key(name): _signed_cause(self._pump.error, self._process.key, name)}
+                {cause_key(name): signed_cause(self._pump.error, self._process.key, name)}
             )
         self._report()
 
@@ -146,44 +149,32 @@ class Execution:
         if self._reported or not self._lease.started or self._lease.gone.is_set():
             return
         self._reported = True
-        usage = self._usage
+        name, objects = self._job.name.job, self._process.cloud.objects()
+        if self._trace is not None:
+            key = trace_key(name, self._mark)
+            objects.put({key: signed.sign(list(self._trace.histories.items()), self._process.key, key)})
+        objects.put({usage_key(name, self._mark): [self._measured().to_json()]})
+
+    def _measured(self) -> Usage:
+        """What this executor did and used, but for saying so."""
+        usage, process, saved = self._meter.usage, self._process, Usage()
         usage.billed_seconds = time.monotonic() - self._began
-        usage.peak_memory = peak_memory()
-        usage.moved(self._before, self._process.cloud.tallies())
-        self._process.cloud.objects().put({usage_key(self._job.name.job, self._token): [usage.to_json()]})
+        usage.peak_memory, usage.memory = recent_peak(), process.memory
+        usage.retries = max(0, self._lease.attempts - 1)
+        usage.moved(self._before, process.cloud.tallies())
+        saved.moved(self._saved, {"": self._job.storage.saved})
+        usage.saved_codec = max(0, saved.bytes_read[""] + saved.bytes_written[""])
+        usage.saved_locality = self._meter.saved
+        return usage
 
 
 def _read(program: Any, tile: Tile, warm: Callable[[Tile], Any]) -> Any:
     return program.read(tile) if program.is_cheap(tile[0]) else warm(tile)
 
 
-def _signed_cause(error: BaseException, key: bytes, job: str) -> Any:
+def signed_cause(error: BaseException, key: bytes, job: str) -> Any:
     """The exception, or what can be told of it if it cannot be pickled."""
     try:
         return signed.sign(error, key, cause_key(job))
     except Exception:  # whatever a class's own pickling raises
         return signed.sign(RuntimeError(f"{type(error).__name__}: {error}"), key, cause_key(job))
-
-
-class Timed:
-    """A store whose time is counted."""
-
-    def __init__(self, storage: Storage, usage: Usage) -> None:
-        self._storage, self._usage = storage, usage
-
-    def put(self, blocks: Mapping[Tile, Any]) -> None:
-        began = time.monotonic()
-        self._storage.put(blocks)
-        self._usage.spent("store", time.monotonic() - began)
-
-    def get(self, tiles: Sequence[Tile]) -> dict[Tile, Any]:
-        began = time.monotonic()
-        found = self._storage.get(tiles)
-        self._usage.spent("fetch", time.monotonic() - began)
-        return found
-
-    def delete(self, tiles: Iterable[Tile]) -> None:
-        self._storage.delete(tiles)
-
-    def tiles(self) -> Iterable[Tile]:
-        return self._storage.tiles()

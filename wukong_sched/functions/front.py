@@ -18,6 +18,7 @@ import asyncio
 import hmac
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -30,12 +31,23 @@ OVER = b'"over"'
 """The response that ends a schedule."""
 
 
+@dataclass(eq=False, slots=True)
+class Schedule:
+    """An event that is sent again and again."""
+
+    name: str
+    seconds: float
+    """From the end of one invocation to the next."""
+    payload: bytes
+    timer: asyncio.TimerHandle | None = None
+
+
 class Front:
     """Answers requests for one service."""
 
     def __init__(self, service: Service, access_key: str) -> None:
         self._service, self._access_key = service, access_key
-        self._schedules: dict[str, asyncio.TimerHandle] = {}
+        self._schedules: dict[str, Schedule] = {}
 
     def answer(self, request: Request, connection: Connection) -> None:
         """Reply to a request, at once or when its invocation is done."""
@@ -95,34 +107,36 @@ class Front:
 
     def _schedule(self, name: str, query: str, request: Request, connection: Connection) -> None:
         self._cancel(name)
-        self._again(name, float(query.removeprefix("every=")), request.body)
+        schedule = Schedule(name, float(query.removeprefix("every=")), request.body)
+        self._schedules[name] = schedule
+        self._again(schedule)
         connection.reply(HTTPStatus.OK)
 
-    def _again(self, name: str, seconds: float, payload: bytes) -> None:
+    def _again(self, schedule: Schedule) -> None:
         def finished(body: bytes, is_error: bool) -> None:
-            if name not in self._schedules:
-                return
+            if self._schedules.get(schedule.name) is not schedule:
+                return  # it was cancelled meanwhile, or another took its name
             if body == OVER:
-                del self._schedules[name]
+                del self._schedules[schedule.name]
             else:
-                self._again(name, seconds, payload)
+                self._again(schedule)
 
         def tick() -> None:
             try:
-                self._service.send(payload, 0, finished)
+                self._service.send(schedule.payload, 0, finished)
             except Throttled:
-                self._again(name, seconds, payload)
+                self._again(schedule)
 
-        self._schedules[name] = asyncio.get_running_loop().call_later(seconds, tick)
+        schedule.timer = asyncio.get_running_loop().call_later(schedule.seconds, tick)
 
     def _unschedule(self, name: str, query: str, request: Request, connection: Connection) -> None:
         self._cancel(name)
         connection.reply(HTTPStatus.OK)
 
     def _cancel(self, name: str) -> None:
-        timer = self._schedules.pop(name, None)
-        if timer is not None:
-            timer.cancel()
+        schedule = self._schedules.pop(name, None)
+        if schedule is not None and schedule.timer is not None:
+            schedule.timer.cancel()
 
 
 def refuse(connection: Connection, status: HTTPStatus, kind: str, message: str, **more: str) -> None:

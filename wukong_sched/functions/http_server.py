@@ -1,4 +1,4 @@
-"""Just enough of an HTTP/1.1 server: requests with a content length, on kept connections, answered in order.
+"""Just enough of an HTTP/1.1 server: requests with a body of known length or in chunks, answered in order.
 
 A request is answered now or later; the next one of the same connection is read only after that, so that clients may
 send many at once (pipelining) and get their answers in order.
@@ -69,13 +69,17 @@ class Connection(asyncio.Protocol):
         assert self._head is not None
         method, path, headers = self._head
         length = int(headers.get("content-length") or 0)
-        if length > self._body_limit:
+        chunked = "transfer-encoding" in headers
+        if max(length, len(self._buffer) // 2 if chunked else 0) > self._body_limit:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return None
-        if len(self._buffer) < length:
+        try:
+            body = unchunked(self._buffer) if chunked else taken(self._buffer, length)
+        except ValueError:
+            self._refuse(HTTPStatus.BAD_REQUEST)
             return None
-        body = bytes(self._buffer[:length])
-        del self._buffer[:length]
+        if body is None:
+            return None
         self._head = None
         return Request(method, path, headers, body)
 
@@ -112,6 +116,38 @@ class Connection(asyncio.Protocol):
         self._proceed()
 
 
+def taken(buffer: bytearray, length: int) -> bytes | None:
+    """So many bytes off a buffer, if they are there."""
+    if len(buffer) < length:
+        return None
+    data = bytes(buffer[:length])
+    del buffer[:length]
+    return data
+
+
+def unchunked(buffer: bytearray) -> bytes | None:
+    """A body that came in chunks, off a buffer, if all are there; ValueError for what is none.
+
+    >>> unchunked(bytearray(b"3\\r\\nabc\\r\\n1\\r\\nd\\r\\n0\\r\\n\\r\\n"))
+    b'abcd'
+    """
+    body, start = bytearray(), 0
+    while (end := buffer.find(b"\r\n", start)) >= 0:
+        length = int(buffer[start:end].partition(b";")[0], 16)
+        if length < 0:
+            raise ValueError("a chunk has less than no bytes")
+        start = end + 2 + length + 2
+        if len(buffer) < start:
+            return None
+        if buffer[start - 2 : start] != b"\r\n":
+            raise ValueError("a chunk is longer than it says")
+        if not length:
+            del buffer[:start]
+            return bytes(body)
+        body += buffer[end + 2 : start - 2]
+    return None
+
+
 def parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:
     """Method, path and headers; ValueError for what is no request this server takes.
 
@@ -126,7 +162,8 @@ def parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:
         if not colon:
             raise ValueError(f"no header: {line!r}")
         headers[name.lower()] = value.strip()
-    if "transfer-encoding" in headers or not (headers.get("content-length") or "0").isdigit():
+    coded = headers.get("transfer-encoding", "chunked").lower() != "chunked"
+    if coded or not (headers.get("content-length") or "0").isdigit():
         raise ValueError("the body's length is not given")
     return method, path, headers
 

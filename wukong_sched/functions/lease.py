@@ -30,6 +30,8 @@ class KeptLease:
         self._seq = self._renewals = 0
         self._announced: tuple[tuple[Tile, int], ...] = ()
         self._active = self.started = False
+        self.attempts = 0
+        """Starts of the record since its last commit, this one among them."""
         self._unsure: Commit | None = None
         """A renewal of which nobody knows whether it was carried out."""
         self.gone = threading.Event()
@@ -45,6 +47,7 @@ class KeptLease:
             self._id, self._token, self._seq = id, token, lease.seq
             self._announced = tuple(lease.announced.items())
             self._active = self.started = True
+            self.attempts = lease.attempts
         return lease
 
     def commit(self, id: str, token: str, commit: Commit) -> Reply | None:

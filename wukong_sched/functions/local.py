@@ -50,14 +50,24 @@ def import_path() -> tuple[str, ...]:
     return tuple(dict.fromkeys(os.path.abspath(entry or os.curdir) for entry in sys.path))
 
 
+def private_path() -> Path:
+    """Where nothing is yet, for a directory of a service's.
+
+    The service makes it and removes it: this process may be killed at any moment, and then nobody else would.
+    """
+    return Path(tempfile.gettempdir()) / f"wukong-{secrets.token_hex(8)}"
+
+
 def private_directory() -> Path:
     """A new directory that only its owner may enter."""
-    return Path(tempfile.mkdtemp(prefix="wukong-"))
+    path = private_path()
+    path.mkdir(0o700)
+    return path
 
 
 def start_service(settings: FunctionSettings, directory: Path | None = None) -> LocalService:
     """Start a service, which owns the directory, a new one unless given; InfrastructureError if it does not start."""
-    home = private_directory() if directory is None else directory
+    home = private_path() if directory is None else directory
     settings = replace(settings, path=settings.path or import_path(), log=settings.log or str(home / "functions.log"))
     access_key = secrets.token_hex(16)
     process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +26,18 @@ class Plan:
     policy: Policy
     renewal: float = 1.0
     """Seconds between two renewals of a lease."""
+    news: float = math.inf
+    """Seconds after which an executor says how many tasks it has run; never, unless somebody looks."""
+    traced: bool = False
+    """Whether executors record what their cores are told and say."""
+    keeps: bool = False
+    """Whether wanted tiles outlive the job."""
+    arithmetic: str = ""
+    """What decides the bits of BLAS, in words that the composition root chose; empty: any will do."""
 
 
 def fingerprint() -> str:
-    """What must be the same here and there, so that a pickled program means the same and computes the same bits."""
+    """What must be the same here and there, so that a pickled program means the same."""
     return f"python {'.'.join(platform.python_version_tuple()[:2])}, numpy {np.__version__}"
 
 
@@ -40,6 +49,21 @@ def program_key(job: str) -> str:
 def usage_key(job: str, token: str) -> str:
     """Where an executor says what it used; all of a job's with an empty token."""
     return f"{Keys(job).job_prefix}usage/{token}"
+
+
+def news_key(job: str, token: str) -> str:
+    """Where an executor says how many tasks it has run; where all do, with an empty token."""
+    return f"{Keys(job).job_prefix}news/{token}"
+
+
+def trace_key(job: str, token: str) -> str:
+    """Where the history of an executor is; those of all, with an empty token."""
+    return f"{Keys(job).job_prefix}trace/{token}"
+
+
+def face_key(job: str) -> str:
+    """Where it is said what the wanted tiles are to their user."""
+    return f"{Keys(job).job_prefix}face"
 
 
 def cause_key(job: str) -> str:

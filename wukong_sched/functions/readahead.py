@@ -20,9 +20,15 @@ class Reader:
     """Reads the tiles of one fold, some of them ahead."""
 
     def __init__(
-        self, block: BlockReader, tiles: Sequence[Tile], size: Callable[[Tile], int], helper: Executor, limit: int
+        self,
+        block: BlockReader,
+        tiles: Sequence[Tile],
+        size: Callable[[Tile], int],
+        helper: Executor,
+        limit: int,
+        awaited: Callable[[Future[Any]], Any] = Future.result,
     ) -> None:
-        self._block, self._tiles, self._size = block, tiles, size
+        self._block, self._tiles, self._size, self._awaited = block, tiles, size, awaited
         self._helper, self._limit = helper, limit
         self._next = self._nbytes = 0
         self._ahead: dict[Tile, Future[Any]] = {}
@@ -36,7 +42,7 @@ class Reader:
         if future is not None:
             self._nbytes -= self._size(tile)
         self._send()
-        return self._block(tile) if future is None else future.result()
+        return self._block(tile) if future is None else self._awaited(future)
 
     def _send(self) -> None:
         while self._next < len(self._tiles) and len(self._ahead) < MOST:
@@ -56,12 +62,20 @@ class Reader:
 
 
 class ReadAhead:
-    """A program whose folds find their tiles fetched; everything else is the program's own."""
+    """A program whose folds find their tiles fetched; everything else is the program's own.
+
+    `awaited` waits for what the helper fetches.
+    """
 
     def __init__(
-        self, program: Program, helper: Executor, limit: int, read: Callable[[Tile], Any] | None = None
+        self,
+        program: Program,
+        helper: Executor,
+        limit: int,
+        read: Callable[[Tile], Any] | None = None,
+        awaited: Callable[[Future[Any]], Any] = Future.result,
     ) -> None:
-        self._program, self._helper, self._limit = program, helper, limit
+        self._program, self._helper, self._limit, self._awaited = program, helper, limit, awaited
         self.inputs, self.outputs = program.inputs, program.outputs
         self.producer, self.consumers = program.producer, program.consumers
         self.is_task_array, self.is_cheap = program.is_task_array, program.is_cheap
@@ -83,7 +97,8 @@ class ReadAhead:
         """Run the task, a fold with its tiles fetched ahead."""
         if not self._program.streams(task):
             return self._program.run(task, block)
-        reader = Reader(block, self._program.inputs(task), self._program.nbytes, self._helper, self._limit)
+        program = self._program
+        reader = Reader(block, program.inputs(task), program.nbytes, self._helper, self._limit, self._awaited)
         try:
             return self._program.run(task, reader)
         finally:

@@ -41,7 +41,7 @@ class FunctionSettings:
     """Events that may wait; beyond it, a request is throttled."""
     retries: int = 2
     """Of an event whose invocation failed."""
-    retry_seconds: float = 1.0
+    retry_seconds: float = 0.1
     """Before the first retry, and twice as long before the second (Lambda: 60)."""
     init_seconds: float = 30.0
     """Until a new sandbox asks for its first invocation (Lambda: 10, and then once more with the invocation)."""

@@ -11,7 +11,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wukong_sched.coordination.protocol import Coordination, State, View
@@ -27,6 +27,7 @@ from wukong_sched.functions.plan import (
     load_plan,
     program_key,
     sign_plan,
+    trace_key,
     usage_key,
 )
 from wukong_sched.functions.usage import Usage, total
@@ -36,6 +37,7 @@ from wukong_sched.resume import plan as plan_from
 from wukong_sched.storage import signed
 from wukong_sched.storage.keys import Keys, never
 from wukong_sched.storage.objects import Pieces
+from wukong_sched.trace import Trace
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.0005, 0.01
 """Seconds between two looks at the job's state."""
@@ -66,6 +68,7 @@ class Submitted:
     epoch: int = 0
     resumed: int = 0
     """How often it had to be resumed."""
+    began: float = field(default_factory=time.perf_counter)
 
     def begin(self, *, resume: bool = False) -> bool:
         """Write the plan of a new epoch and invoke its root; False if somebody else has done that.
@@ -92,7 +95,7 @@ class Submitted:
         deadline = time.monotonic() + seconds
         while (view := self._watched(trouble, deadline)).state is not State.DONE:
             if view.state is State.FAILED and view.story is not None:
-                raise TaskError(view.story) from self._cause()
+                raise TaskError(view.story) from self.cause()
             if self.is_cancelled():
                 raise JobCancelled(f"job {self.name.job} was cancelled")
             self.resumed += 1
@@ -118,14 +121,18 @@ class Submitted:
                     raise InfrastructureError(f"job {self.name.job} cannot go on: {text}")
         return view
 
-    def _cause(self) -> BaseException | None:
+    def cause(self) -> BaseException | None:
+        """The exception that ended the job."""
         key = cause_key(self.name.job)
         found = self.cloud.objects().get([key])
         cause: Any = signed.verify(found[key], self.key, key) if key in found else None
         return cause if isinstance(cause, BaseException) else None
 
-    def blocks(self) -> Iterator[dict[Tile, Any]]:
-        """The wanted tiles with their blocks, some at a time; InfrastructureError if one is not there."""
+    def blocks(self, trouble: Callable[[], str] = lambda: "") -> Iterator[dict[Tile, Any]]:
+        """The wanted tiles with their blocks, some at a time; what is lost since they were stored is made again.
+
+        Raises as `wait` does.
+        """
         program = self.plan.program
         batch: list[Tile] = []
         nbytes = 0
@@ -133,23 +140,37 @@ class Submitted:
             batch.append(tile)
             nbytes += program.nbytes(tile)
             if nbytes >= BATCH:
-                yield self._fetch(batch)
+                yield self._fetch(batch, trouble)
                 batch, nbytes = [], 0
         if batch:
-            yield self._fetch(batch)
+            yield self._fetch(batch, trouble)
 
-    def _fetch(self, tiles: list[Tile]) -> dict[Tile, Any]:
-        found = self.storage.get(tiles)
-        missing = [tile for tile in tiles if tile not in found]
-        if missing:
-            raise InfrastructureError(f"job {self.name.job} is done, but tile {missing[0]} is not in the store")
+    def _fetch(self, tiles: list[Tile], trouble: Callable[[], str]) -> dict[Tile, Any]:
+        while len(found := self.storage.get(tiles)) < len(tiles):
+            self.coordination.sweep()  # done no more
+            self.wait(trouble)
         return found
 
-    def usage(self) -> Usage:
-        """What the executors that have ended did and used."""
+    def usages(self) -> tuple[Usage, ...]:
+        """What each executor that has ended did and used."""
         objects = self.cloud.objects()
-        found = objects.get(list(objects.keys(usage_key(self.name.job, ""))))
-        return total(Usage.from_json(bytes(data)) for data in found.values())
+        found = objects.get(sorted(objects.keys(usage_key(self.name.job, ""))))
+        return tuple(Usage.from_json(bytes(data)) for data in found.values())
+
+    def usage(self) -> Usage:
+        """What the executors that have ended did and used, together."""
+        return total(self.usages())
+
+    def traced_into(self, trace: Trace) -> None:
+        """Add the histories of the executors that have ended, if the job's plan had them recorded."""
+        objects = self.cloud.objects()
+        for key, data in objects.get(list(objects.keys(trace_key(self.name.job, "")))).items():
+            found: Any = signed.verify(data, self.key, key)
+            trace.histories.update(found)
+
+    def seconds(self) -> float:
+        """Since this client has submitted the job, or attached to it."""
+        return time.perf_counter() - self.began
 
     def cancel(self) -> None:
         """End the job: whatever runs of it stops at its next commit or renewal."""
@@ -161,6 +182,11 @@ class Submitted:
         key = cancelled_key(self.name.job)
         return key in self.cloud.objects().get([key])
 
+    def exists(self) -> bool:
+        """Whether there is anything of it: its records, or its program, from which it could go on."""
+        key = program_key(self.name.job)
+        return self.coordination.read().state is not State.MISSING or key in self.cloud.objects().get([key])
+
     def sweep(self) -> None:
         """Leave nothing of the job behind but wanted tiles that outlive it; the records last."""
         self.storage.sweep()
@@ -168,7 +194,7 @@ class Submitted:
 
 
 def attach(
-    cloud: Cloud, key: bytes, job: str, *, keeps: bool = False, watch: Callable[[JobName], None] = lambda name: None
+    cloud: Cloud, key: bytes, job: str, *, watch: Callable[[JobName], None] = lambda name: None
 ) -> Submitted:
     """A job that runs, or is done and not swept; LookupError if there is none."""
     found = cloud.objects().get([program_key(job)])
@@ -177,8 +203,8 @@ def attach(
     (data,) = found.values()
     digest = digest_of(data)
     plan = load_plan(data, key, job, digest)
-    keys = Keys(job, plan.program.is_wanted if keeps else never)
-    name = JobName(job, digest, fingerprint(), keeps)
+    keys = Keys(job, plan.program.is_wanted if plan.keeps else never)
+    name = JobName(job, digest, fingerprint(), plan.keeps)
     return Submitted(cloud, key, plan, [data], name, cloud.coordination(job), cloud.storage(keys, key), watch)
 
 
@@ -194,6 +220,7 @@ def submit(
 ) -> Submitted:
     """Begin a job; if it `keeps` wanted tiles under their own names, those that are stored are not made again."""
     job = job or secrets.token_hex(8)
+    plan = replace(plan, keeps=keeps)
     digest, pieces = sign_plan(plan, key, job)
     name = JobName(job, digest, fingerprint(), keeps)
     keys = Keys(job, plan.program.is_wanted if keeps else never)

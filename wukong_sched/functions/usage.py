@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from wukong_sched.program import Program, Tile
+from wukong_sched.storage.blocks import nbytes_of
 from wukong_sched.storage.objects import Tally
 
 Counts = dict[str, int]
 PAGE = 4096
 """Bytes, where /proc is."""
+SUMS = ("tasks", "executors", "billed_seconds", "cold", "retries", "saved_codec", "saved_locality")
+MAXIMA = ("peak_memory", "memory")
+BY_KEY = ("seconds", "bytes_read", "bytes_written", "requests", "puts", "gets")
 
 
 @dataclass(slots=True)
 class Usage:
-    """Sums; `peak_memory` is a maximum."""
+    """Sums; `peak_memory` and `memory` are maxima."""
 
     tasks: int = 0
     executors: int = 0
@@ -29,14 +36,28 @@ class Usage:
     billed_seconds: float = 0.0
     peak_memory: int = 0
     """Bytes."""
+    memory: int = 0
+    """Bytes that a process may have; 0: nobody says."""
+    cold: int = 0
+    """Executors that were their process's first work."""
+    retries: int = 0
+    """Attempts before these executors' that ended without a word."""
+    saved_codec: int = 0
+    """Bytes that blocks take in memory beyond what was moved of them."""
+    saved_locality: int = 0
+    """Bytes of inputs that were not fetched, since they were here, and of results that were never stored."""
+    puts: Counts = field(default_factory=dict)
+    """Requests that are priced as writes, by tier."""
+    gets: Counts = field(default_factory=dict)
+    """Requests that are priced as reads, by tier."""
 
     def add(self, other: Usage) -> None:
         """Take another's sums in."""
-        self.tasks += other.tasks
-        self.executors += other.executors
-        self.billed_seconds += other.billed_seconds
-        self.peak_memory = max(self.peak_memory, other.peak_memory)
-        for name in ("bytes_read", "bytes_written", "requests", "seconds"):
+        for name in SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in MAXIMA:
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
+        for name in BY_KEY:
             sums = getattr(self, name)
             for key, value in getattr(other, name).items():
                 sums[key] = sums.get(key, 0) + value
@@ -47,17 +68,17 @@ class Usage:
 
     def read(self, tier: str, nbytes: int) -> None:
         """One more request to a tier that read so many bytes."""
-        self.bytes_read[tier] = self.bytes_read.get(tier, 0) + nbytes
-        self.requests[tier] = self.requests.get(tier, 0) + 1
+        for counts, count in ((self.bytes_read, nbytes), (self.requests, 1), (self.gets, 1)):
+            counts[tier] = counts.get(tier, 0) + count
 
     def moved(self, before: Mapping[str, Tally], after: Mapping[str, Tally]) -> None:
         """Take in what the tiers counted in between."""
         nothing = Tally()
-        for tier, tally in after.items():
-            was = before.get(tier, nothing)
-            self.bytes_read[tier] = self.bytes_read.get(tier, 0) + tally.bytes_read - was.bytes_read
-            self.bytes_written[tier] = self.bytes_written.get(tier, 0) + tally.bytes_written - was.bytes_written
-            self.requests[tier] = self.requests.get(tier, 0) + tally.requests - was.requests
+        for name in BY_KEY[1:]:
+            counts = getattr(self, name)
+            for tier, tally in after.items():
+                moved = getattr(tally, name) - getattr(before.get(tier, nothing), name)
+                counts[tier] = counts.get(tier, 0) + moved
 
     def to_json(self) -> bytes:
         """As an object."""
@@ -71,6 +92,17 @@ class Usage:
         3
         """
         return Usage(**json.loads(data))
+
+
+def source_counter(program: Program, usage: Usage) -> Callable[[Tile, Any], None]:
+    """What counts the source tiles that are read; those that are made again are none."""
+    is_cheap, read = program.is_cheap, usage.read
+
+    def seen(tile: Tile, block: Any) -> None:
+        if not is_cheap(tile[0]):
+            read("source", nbytes_of(block))
+
+    return seen
 
 
 def total(usages: Iterable[Usage]) -> Usage:
@@ -88,12 +120,28 @@ def copied(tallies: Mapping[str, Tally]) -> dict[str, Tally]:
 
 
 def peak_memory() -> int:
-    """Most bytes that this process had in memory."""
+    """Most bytes that this process had in memory since it began."""
     try:
         import resource
     except ImportError:
         return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def forget_peak() -> None:
+    """Let `recent_peak` count from now on, where the system can; a process of one's own alone should do that."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
+def recent_peak() -> int:
+    """Most bytes that this process had in memory since `forget_peak`, or since it began."""
+    try:
+        with open("/proc/self/status") as file:
+            lines = dict(line.split(":", 1) for line in file if line.startswith("VmHWM"))
+        return int(lines["VmHWM"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return peak_memory()
 
 
 def resident_memory() -> int:

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from wukong_sched.program import Tile
+from wukong_sched.storage.blocks import nbytes_of
 from wukong_sched.storage.protocol import Storage
-
-
-def nbytes_of(block: Any) -> int:
-    """Bytes of a block, as far as it tells.
-
-    >>> import numpy as np
-    >>> nbytes_of(np.zeros(4))
-    32
-    """
-    if isinstance(block, tuple | list):
-        return sum(map(nbytes_of, block))
-    return int(getattr(block, "nbytes", 0)) or sys.getsizeof(block)
 
 
 class Recent:

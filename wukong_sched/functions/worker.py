@@ -11,9 +11,10 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from typing import Any, Protocol
 
 from wukong_sched.coordination.protocol import State
@@ -42,6 +43,10 @@ OVER, WATCHED, DONE = "over", "watched", "done"
 class Context(Protocol):
     """What Lambda tells of an invocation."""
 
+    @property
+    def aws_request_id(self) -> str:
+        """Of the invocation, the same when it is delivered again."""
+
     def get_remaining_time_in_millis(self) -> int:
         """Until the function is ended."""
 
@@ -55,11 +60,17 @@ class Unusable(Exception):
 
 
 class Worker:
-    """Handles the invocations of one process; `memory` in bytes, 0 if nobody knows."""
+    """Handles the invocations of one process; `memory` in bytes, 0 if nobody knows.
 
-    def __init__(self, cloud: Cloud, key: bytes, memory: int = 0) -> None:
+    `arithmetic` says what decides the bits of BLAS here; programs that ask for another are refused.
+    """
+
+    def __init__(
+        self, cloud: Cloud, key: bytes, memory: int = 0, arithmetic: Callable[[], str] = lambda: ""
+    ) -> None:
+        self._arithmetic = cache(arithmetic)
         helper = ThreadPoolExecutor(1, "readahead")
-        self._process = Process(cloud, key, memory, cloud.invoker(), helper, Renewer(1.0))
+        self.process = Process(cloud, key, memory, cloud.invoker(), helper, Renewer(1.0))
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._job: Job | None = None
 
@@ -75,14 +86,14 @@ class Worker:
             return OVER
         except Unusable as error:
             return self._refuse(message, error)
-        self._process.cloud.receive(message.tiles)
-        Execution(self._process, job, message, deadline).run()
+        self.process.cloud.receive(message.tiles)
+        Execution(self.process, job, message, deadline, context.aws_request_id).run()
         return DONE
 
     def _open(self, name: JobName) -> Job:
         if self._job is None or self._job.name != name:
             self._job = None
-            plan, process = self._plan(name), self._process
+            plan, process = self.plan(name), self.process
             keys = Keys(name.job, plan.program.is_wanted if name.keeps else never)
             storage = process.cloud.storage(keys, process.key)
             recent = Recent((process.memory or UNLIMITED) // SHARE)
@@ -90,29 +101,45 @@ class Worker:
             self._job = Job(name, plan, storage, process.cloud.coordination(name.job), recent, hints)
         return self._job
 
-    def _plan(self, name: JobName) -> Plan:
+    def exists(self, job: str) -> bool:
+        """Whether the job's program is still in the store."""
+        key = program_key(job)
+        return key in self.process.cloud.objects().get([key])
+
+    def plan(self, name: JobName) -> Plan:
+        """The plan of a job; Swept if it is over, Unusable if it cannot be loaded here."""
         if name.fingerprint != fingerprint():
             raise Unusable(f"the client has {name.fingerprint}, the function {fingerprint()}; deploy it again")
         plan = self._plans.get(name.program)
         if plan is None:
-            plan = self._plans[name.program] = self._load(name)
+            plan = self._load(name)
+            self._check(plan)
+            self._plans[name.program] = plan
         self._plans.move_to_end(name.program)
         if len(self._plans) > PROGRAMS:
             self._plans.popitem(last=False)
         return plan
 
+    def _check(self, plan: Plan) -> None:
+        here = self._arithmetic() if plan.arithmetic else ""
+        if here and here != plan.arithmetic:
+            raise Unusable(
+                f"the job is to be computed by BLAS as {plan.arithmetic!r}, and this function's is {here!r}: results "
+                "would depend on where they are computed; set OPENBLAS_CORETYPE alike for all"
+            )
+
     def _load(self, name: JobName) -> Plan:
         key = program_key(name.job)
-        found = self._process.cloud.objects().get([key])
+        found = self.process.cloud.objects().get([key])
         if key not in found:
             raise Swept
         try:
-            return load_plan(found[key], self._process.key, name.job, name.program)
+            return load_plan(found[key], self.process.key, name.job, name.program)
         except Exception as error:  # whatever loading somebody's classes raises ends the job, with its story
             raise Unusable(f"{type(error).__name__}: {error}") from error
 
     def _refuse(self, message: Message, error: Unusable) -> str:
-        coordination, token = self._process.cloud.coordination(message.name.job), uuid.uuid4().hex
+        coordination, token = self.process.cloud.coordination(message.name.job), uuid.uuid4().hex
         lease = coordination.start(message.id, token)
         if lease is not None:
             story = Story("program", message.name.job, (), str(error))
@@ -121,7 +148,7 @@ class Worker:
 
     def _watch(self, message: Message, context: Context) -> str:
         """Start whoever should run and does not: once, or again and again, and then by a successor."""
-        coordination, invoker = self._process.cloud.coordination(message.name.job), self._process.invoker
+        coordination, invoker = self.process.cloud.coordination(message.name.job), self.process.invoker
         pause = threading.Event()
         while (view := coordination.read()).state is State.RUNNING:
             free = invoker.free()

@@ -1,15 +1,18 @@
 """A private Valkey: a real server on a unix socket in a directory that only its owner can enter, without a TCP port.
 
-It ends with whoever started it, however that ends. The server's parent is a shell that reads from a pipe which only
-this process holds open: when the pipe closes, by `stop`, by exit or by SIGKILL, the shell kills the server and
-removes the directory. (The kernel's own parent-death signal follows the thread that forked, and exists on Linux
-alone.) Both are in a session of their own, so that Ctrl-C in a terminal does not reach them.
+It ends with whoever started it, however that ends. The server's parent is a shell, its keeper, that reads from a pipe
+which only this process holds open: when the pipe closes, by `stop`, by exit or by SIGKILL, the keeper kills the server
+and removes the directory, which it has made: whoever starts a server may be killed at any moment. (The kernel's own
+parent-death signal follows the thread that forked, and exists on Linux alone.) A second shell, the guard, reads from a
+pipe which only the keeper holds open, and does the same if the keeper is killed. All are in a session of their own, so
+that Ctrl-C in a terminal does not reach them.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -28,15 +31,25 @@ LONGEST_PATH = 100
 """Characters of a unix socket's path; systems end at 104 or 108."""
 
 KEEPER = """
-"$@" >"$0/valkey.log" 2>&1 </dev/null &
-server=$!
-echo $server
-read -r _
-kill -9 $server
-wait $server 2>/dev/null
-rm -rf "$0"
+exec 3>&1
+mkdir -m 700 "$0" || exit 1
+{
+    "$@" >"$0/valkey.log" 2>&1 </dev/null 3>&- &
+    server=$!
+    trap '' PIPE
+    echo $server
+    echo $server >&3
+    read -r _
+    kill -9 $server
+    wait $server 2>/dev/null
+    rm -rf "$0"
+    echo over
+} | {
+    read -r server
+    read -r word || { kill -9 $server; rm -rf "$0"; }
+} >/dev/null 2>&1
 """
-"""The shell's script: directory and server's command line are its arguments."""
+"""The shell's script: directory and server's command line are its arguments. What it says ends when nothing is left."""
 
 SETTINGS = {
     "port": "0",
@@ -62,10 +75,10 @@ class Valkey:
     def __init__(self, parent: str | Path | None = None, *, binary: str | Path | None = None, **settings: str) -> None:
         self._binary = Path(binary) if binary is not None else find_binary()
         self._settings = SETTINGS | {name.replace("_", "-"): value for name, value in settings.items()}
-        self._parent = parent
         self._lock = threading.Lock()
         self._keeper: subprocess.Popen[bytes] | None = None
-        self.directory = Path()
+        self.directory = Path(parent or tempfile.gettempdir()) / f"valkey-{secrets.token_hex(8)}"
+        """Only its owner may enter it; it is there as long as the server runs."""
         self.pid = 0
         """Of the server."""
 
@@ -91,15 +104,21 @@ class Valkey:
         """Start the server; it answers when the call returns. Raises InfrastructureError if it does not."""
         with self._lock:
             if self._keeper is None:
-                self.directory = Path(tempfile.mkdtemp(prefix="valkey-", dir=self._parent))
                 self._launch()
         return self
+
+    def is_running(self) -> bool:
+        """Whether the server's process lives, perhaps after a restart that is under way."""
+        with self._lock:
+            return self._lives()
+
+    def _lives(self) -> bool:
+        return self.pid > 0 and alive(self.pid)
 
     def restart(self) -> None:
         """Kill the server and start an empty one at the same place."""
         with self._lock:
             self._end()
-            self.directory.mkdir(0o700)
             self._launch()
 
     def stop(self) -> None:
@@ -109,7 +128,6 @@ class Valkey:
 
     def _launch(self) -> None:
         if len(str(self.socket)) > LONGEST_PATH:
-            self.directory.rmdir()
             raise InfrastructureError(
                 f"{self.socket} is too long for a unix socket; give a parent directory of at most "
                 f"{LONGEST_PATH - 20} characters"
@@ -125,7 +143,7 @@ class Valkey:
         )
         try:
             assert self._keeper.stdout is not None
-            self.pid = int(self._keeper.stdout.readline())
+            self.pid = int(self._keeper.stdout.readline() or 0)
             self._wait()
         except BaseException:
             self._end()
@@ -135,8 +153,8 @@ class Valkey:
         """Until the server answers."""
         deadline = time.monotonic() + PATIENCE
         while not answers(self.socket):
-            if time.monotonic() > deadline or not alive(self.pid):
-                log = (self.directory / "valkey.log").read_text(errors="replace")[-2000:]
+            if time.monotonic() > deadline or not self._lives():
+                log = tail(self.directory / "valkey.log")
                 raise InfrastructureError(f"the embedded Valkey {self._binary} did not start: {log or 'no message'}")
             time.sleep(TICK)
 
@@ -146,9 +164,17 @@ class Valkey:
             return
         assert keeper.stdin is not None and keeper.stdout is not None
         keeper.stdin.close()
-        keeper.wait()
+        keeper.stdout.read()  # ends with keeper and guard
         keeper.stdout.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        keeper.wait()
+
+
+def tail(path: Path) -> str:
+    """The last of what a server said, if it said anything."""
+    try:
+        return path.read_text(errors="replace")[-2000:]
+    except FileNotFoundError:
+        return ""
 
 
 def answers(path: Path) -> bool:

@@ -2,8 +2,8 @@
 
 A value up to 512 KiB is one string under its key. A larger one is split into parts below 8 MiB (jemalloc rounds
 exactly 8 MiB, with its header, up to 10), and its key holds the list of them: total length, number, and a nonce of
-the writer. The parts go first, each in the same slot as its key, the key last and only if it is absent: so a value is
-there whole or not at all, and two writers do not mix.
+the writer. The parts go first, each in the same slot as its key, the key last and only if it is absent and all parts
+are there: so a value is there whole or not at all, though the server be restarted empty, and two writers do not mix.
 
 Each string begins with 16 bytes that say which of the two it is, so that a value is where arrays are aligned.
 """
@@ -33,6 +33,12 @@ SECONDS = 7 * 86400
 """Time after which the server forgets a value that nobody has deleted."""
 PARTS = 4
 """Parts that are on their way at once."""
+JOIN = """
+if redis.call('EXISTS', unpack(KEYS, 2)) < #KEYS - 1 then return 0 end
+if ARGV[2] == '0' then return redis.call('SET', KEYS[1], ARGV[1], 'NX') end
+return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2])
+"""
+"""Script that makes parts a value; 0 if some were lost."""
 
 
 class RedisObjects:
@@ -45,7 +51,8 @@ class RedisObjects:
         self, server: str | Deployment, tally: Tally | None = None, *, ttl: int = SECONDS, retry: Retry | None = None
     ) -> None:
         self.tally = Tally() if tally is None else tally
-        self._ttl: list[Argument] = ["EX", ttl] if ttl else []
+        self._ttl = ttl
+        self._expiry: list[Argument] = ["EX", ttl] if ttl else []
         if isinstance(server, str):
             server = Deployment(server, retry, lambda: self.tally.add(retries=1))
         self._server = server
@@ -57,6 +64,7 @@ class RedisObjects:
     def put(self, values: Mapping[str, Pieces]) -> None:
         heads: dict[str, Command] = {}
         full: dict[str, ServerError] = {}
+        lost: dict[str, Pieces] = {}
         there = self._there([key for key, pieces in values.items() if size(pieces) > SMALL])
         for key, pieces in values.items():
             if key in there:
@@ -73,10 +81,14 @@ class RedisObjects:
                 full[key] = out_of_memory(reply)
             if reply != b"OK" and size(values[key]) > SMALL:
                 self._forget_parts(key, heads[key])
+            if reply == 0:
+                lost[key] = values[key]
         stored = [size(pieces) for key, pieces in values.items() if key not in full]
         self.tally.add(written=sum(stored), puts=len(values))
         if full:
-            raise StoreFull(f"Redis at {self._server.address} is full: {next(iter(full.values()))}", full)
+            raise StoreFull(f"Redis at {self._server.address} is full: {next(iter(full.values()))}", [*full, *lost])
+        if lost:
+            self.put(lost)
 
     def _there(self, keys: Sequence[str]) -> set[str]:
         """Those that are in the store already: asked before large values are sent for nothing."""
@@ -84,7 +96,7 @@ class RedisObjects:
         return {key for key, reply in zip(keys, map(raised, replies), strict=True) if reply}
 
     def _set(self, key: str, value: Buffer) -> Command:
-        return Command(key, ["SET", key, value, "NX", *self._ttl])
+        return Command(key, ["SET", key, value, "NX", *self._expiry])
 
     def _put_parts(self, key: str, pieces: Pieces) -> Command:
         """Store the parts; the command that makes them a value."""
@@ -95,15 +107,16 @@ class RedisObjects:
         parts = zip(part_keys(key, nonce, count), cut(pieces, PART), strict=True)
         try:
             for name, part in parts:  # one after the other: each is large
-                raised(self._server.one(Command(name, ["SET", name, part, *self._ttl])))
+                raised(self._server.one(Command(name, ["SET", name, part, *self._expiry])))
         except ServerError:
             self._unlink(part_keys(key, nonce, count))
             raise
-        return self._set(key, head)
+        names = [key, *part_keys(key, nonce, count)]
+        return Command(key, ["EVAL", JOIN, len(names), *names, head, self._ttl])
 
     def _forget_parts(self, key: str, head: Command) -> None:
         """The parts of a value that did not become one: another writer came first, or there was no room."""
-        data = bytes(head.arguments[2])  # type: ignore[arg-type]
+        data = bytes(head.arguments[-2])  # type: ignore[arg-type]
         (current,) = self._server.send([Command(key, ["GET", key])])
         if current is None or isinstance(current, ServerError) or bytes(current) != data:
             self._unlink(parts_of(key, data))

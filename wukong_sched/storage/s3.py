@@ -18,17 +18,18 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wukong_sched.errors import InfrastructureError
+from wukong_sched.links import AWS, S3_MULTIPART, S3_PART
 from wukong_sched.storage.codec import Buffer
 from wukong_sched.storage.objects import Objects, Pieces, Tally, cut, size
 from wukong_sched.storage.retry import Retry
 
 T = TypeVar("T")
 
-MULTIPART = 64 << 20
+MULTIPART = S3_MULTIPART
 """Bytes above which a value is written in parts."""
-PART = 16 << 20
+PART = S3_PART
 """Bytes of a part, and of a ranged read."""
-THREADS = 16
+THREADS = AWS.objects.beside
 """Requests at once."""
 PAGE = 1000
 """Keys that one delete request names."""
@@ -76,15 +77,18 @@ class S3Objects:
     ) -> None:
         self.bucket, self.endpoint = bucket, endpoint
         self.tally = Tally() if tally is None else tally
-        self._client = client
+        self._client, self._made = client, None
         self._retry = Retry(base=0.1) if retry is None else retry
         self._pool = ThreadPoolExecutor(threads, "s3")
         self._parts = ThreadPoolExecutor(threads, "s3-part")
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and all connections of the client that was made here."""
         self._pool.shutdown()
         self._parts.shutdown()
+        if self._made is not None:
+            self._made.close()
+            self._client = self._made = None
 
     # ---- requests
 
@@ -111,7 +115,7 @@ class S3Objects:
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             )
-            self._client = boto3.client("s3", endpoint_url=self.endpoint, config=config)
+            self._client = self._made = boto3.client("s3", endpoint_url=self.endpoint, config=config)
         return self._client
 
     # ---- writing
@@ -186,9 +190,10 @@ class S3Objects:
         def read() -> tuple[memoryview, int]:
             self.tally.add(gets=1)
             got = self._connect().get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{stop - 1}")
-            view = np.empty(got["ContentLength"], np.uint8).data if target is None else target
+            length, whole = extent(got)
+            view = np.empty(length, np.uint8).data if target is None else target
             fill(view, got["Body"])
-            return view, int(got.get("ContentRange", f"/{start + len(view)}").rpartition("/")[2])
+            return view, whole
 
         return self._retried(read)
 
@@ -221,6 +226,19 @@ class S3Objects:
         for page in self._pages("list_multipart_uploads", "KeyMarker", "NextKeyMarker", Prefix=prefix):
             for upload in page.get("Uploads", ()):
                 self._request("abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
+
+
+def extent(got: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes of an answer's body, and of the whole value; proxies may leave the first out.
+
+    >>> extent({"ContentRange": "bytes 10-19/99"}), extent({"ContentLength": 7})
+    ((10, 99), (7, 7))
+    """
+    if "ContentRange" not in got:
+        return got["ContentLength"], got["ContentLength"]
+    span, whole = got["ContentRange"].removeprefix("bytes ").split("/")
+    first, last = span.split("-")
+    return int(last) - int(first) + 1, int(whole)
 
 
 def fill(view: memoryview, body: Any) -> None:

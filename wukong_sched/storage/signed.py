@@ -11,6 +11,7 @@ import hmac
 from typing import Any
 
 from wukong_sched.errors import InfrastructureError
+from wukong_sched.storage import pickled
 from wukong_sched.storage.codec import Buffer
 
 MAGIC = b"SGND"
@@ -28,22 +29,18 @@ def sign(value: Any, key: bytes, name: object = "?") -> list[Buffer]:
     >>> verify(b"".join(sign({"a": {1, 2}}, b"key", "settings")), b"key", "settings")
     {'a': {1, 2}}
     """
-    import cloudpickle  # type: ignore[import-untyped]
-
-    data: bytes = cloudpickle.dumps(value, protocol=5)
+    data = pickled.dumps(value)
     return [MAGIC + _digest(key, name, data), data]
 
 
 def verify(data: Buffer, key: bytes, name: object = "?") -> Any:
     """The object that was signed under this name; raises SignatureError unless the signature is this key's."""
-    import cloudpickle
-
     view = memoryview(data)
     if view[: len(MAGIC)] != MAGIC or len(view) < HEAD:
         raise SignatureError(f"{name}: not a signed object; it is not loaded")
     if not hmac.compare_digest(bytes(view[len(MAGIC) : HEAD]), _digest(key, name, view[HEAD:])):
         raise SignatureError(f"{name}: the signature is not that of this job's key; it is not loaded")
-    return cloudpickle.loads(view[HEAD:])
+    return pickled.loads(view[HEAD:])
 
 
 def _digest(key: bytes, name: object, data: Buffer) -> bytes:

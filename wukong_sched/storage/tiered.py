@@ -15,6 +15,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from wukong_sched.links import AWS
+from wukong_sched.prices import US_EAST_1
 from wukong_sched.storage.codec import Buffer
 from wukong_sched.storage.objects import Objects, Pieces, StoreFull, Tally, size
 
@@ -42,10 +44,16 @@ class Link:
         return seconds * usd_per_second + self.usd_per_value + nbytes * self.usd_per_byte
 
 
-REDIS = Link(0.0006, 75e6, 0.0, 0.206 / 3600 / 13.07e9 * 60)
-"""ElastiCache, cache.r6g.large at 0.206 USD an hour for 13.07 GiB, a tile living for a minute."""
-OBJECTS = Link(0.02, 75e6, 5.4e-6, 0.0)
-"""S3 standard: 5 USD a million puts, 0.4 USD a million gets; first byte after some 10 to 30 ms."""
+LIVES = 60.0
+"""Seconds that a tile usually lives."""
+MEMORY = 1769 << 20
+"""Bytes of a function that has one processor (AWS Lambda Developer Guide, "Configure Lambda function memory", 2025)."""
+REDIS = Link(AWS.redis.latency, AWS.bandwidth, 0.0, US_EAST_1.cache_byte_seconds(LIVES))
+"""ElastiCache: a tile takes its part of a node for as long as it lives."""
+OBJECTS = Link(
+    AWS.objects.latency, AWS.bandwidth, US_EAST_1.objects(puts=1, gets=1), US_EAST_1.objects(0, 0, byte_seconds=LIVES)
+)
+"""S3 standard: a tile takes a PUT and a GET."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,8 @@ class Placement:
     """Bytes of small values kept for invocations still to come."""
     middle: Link = REDIS
     large: Link = OBJECTS
-    usd_per_second: float = 2.9e-5
-    """Of one executor: Lambda with 1,769 MB, at 0.0000166667 USD a GB-second."""
+    usd_per_second: float = US_EAST_1.function_second(MEMORY)
+    """Of one executor."""
     durable: str = "tiles/"
     """Keys that begin so outlive the job, and belong to the object store."""
 

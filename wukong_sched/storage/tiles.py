@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wukong_sched.program import Tile
+from wukong_sched.storage.blocks import nbytes_of
 from wukong_sched.storage.keys import Keys, in_words
-from wukong_sched.storage.objects import Objects
+from wukong_sched.storage.objects import Objects, Tally, size
 from wukong_sched.storage.structured import BlockCodec
 
 
@@ -26,16 +27,20 @@ class TileStorage:
     def __init__(self, objects: Objects, keys: Keys, codec: BlockCodec | None = None) -> None:
         self.objects, self.keys = objects, keys
         self.codec = BlockCodec() if codec is None else codec
+        self.saved = Tally()
+        """Bytes of blocks in memory beyond those of their encodings."""
 
     def put(self, blocks: Mapping[Tile, Any]) -> None:
-        self.objects.put(
-            {self.keys.key(tile): self.codec.encode(block, in_words(tile)) for tile, block in blocks.items()}
-        )
+        encoded = {self.keys.key(tile): self.codec.encode(block, in_words(tile)) for tile, block in blocks.items()}
+        self.saved.add(written=sum(map(nbytes_of, blocks.values())) - sum(map(size, encoded.values())))
+        self.objects.put(encoded)
 
     def get(self, tiles: Sequence[Tile]) -> dict[Tile, Any]:
         names = {self.keys.key(tile): tile for tile in tiles}
         found = self.objects.get(list(names))
-        return {names[key]: self.codec.decode(data, in_words(names[key])) for key, data in found.items()}
+        blocks = {names[key]: self.codec.decode(data, in_words(names[key])) for key, data in found.items()}
+        self.saved.add(read=sum(map(nbytes_of, blocks.values())) - sum(map(len, found.values())))
+        return blocks
 
     def delete(self, tiles: Iterable[Tile]) -> None:
         self.objects.delete([self.keys.key(tile) for tile in tiles])

@@ -1,0 +1,208 @@
+"""What the rows of functions do, once: programs, the files they read, and how a job is timed on either side.
+
+A job is timed from its submission until its results are in the store, and no longer: nobody fetches them. Its bytes are
+those that pass the storage protocol, source tiles among the bytes read.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from simulated import measured
+
+import sarray as sa
+from sarray.executors import limits_of
+from sarray.lower import lower
+from wukong_sched.baselines import numpywren
+from wukong_sched.drivers.functions import LocalFunctions
+from wukong_sched.drivers.graphs import Graph
+from wukong_sched.functions.carried import Wishes, begin, finished
+from wukong_sched.functions.submitted import Submitted
+from wukong_sched.functions.usage import Usage, total
+from wukong_sched.messages import Run, Store
+from wukong_sched.program import SINK, Program, Tile
+from wukong_sched.storage.memory import MemoryStorage
+from wukong_sched.trace import Trace
+
+Facts = dict[str, Any]
+"""What is measured of a job: `seconds`, and counts."""
+Once = Callable[[], Facts]
+QUIET = 10.0
+"""Seconds that executors have to report when their job is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a row runs."""
+
+    directory: Path
+    """Of the files that are read."""
+    sandboxes: int
+    shape: str
+    """Of the network; empty: as fast as this machine is."""
+    scale: float = 1.0
+    """Sizes as multiples of the table's."""
+
+    def scaled(self, size: int) -> int:
+        """A size of the table, as it is here."""
+        return max(1, round(size * self.scale))
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A file of random numbers."""
+
+    shape: tuple[int, int]
+    chunks: tuple[int, int]
+    definite: bool = False
+    """Whether it is symmetric and positive definite."""
+    seed: int = 0
+
+    def path(self, setting: Setting) -> Path:
+        """Where it lies."""
+        kind = "definite" if self.definite else f"random{self.seed}"
+        return setting.directory / f"{kind}-{'x'.join(map(str, self._scaled(self.shape, setting)))}.npy"
+
+    def _scaled(self, sizes: tuple[int, int], setting: Setting) -> tuple[int, int]:
+        rows, columns = sizes
+        square = self.shape[0] == self.shape[1]
+        return setting.scaled(rows), setting.scaled(columns) if square else columns
+
+    def write(self, setting: Setting) -> None:
+        """Write it, unless it is there."""
+        if self.path(setting).exists():
+            return
+        values = np.random.default_rng(self.seed).standard_normal(self._scaled(self.shape, setting))
+        if self.definite:
+            values = values + values.T + 8 * np.sqrt(len(values)) * np.eye(len(values))
+        np.save(self.path(setting), values)
+
+    def array(self, setting: Setting) -> Any:
+        """As an array of this project."""
+        return sa.from_npy(self.path(setting), chunks=self._scaled(self.chunks, setting))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A program over files."""
+
+    matrices: Sequence[Matrix]
+    wanted: Callable[..., Sequence[Any]]
+    """The arrays that are wanted, from those that the files hold."""
+
+    def write(self, setting: Setting) -> None:
+        """Write the files."""
+        for matrix in self.matrices:
+            matrix.write(setting)
+
+    def program(self, setting: Setting) -> Program:
+        """What computing comes to where the setting says."""
+        with sa.config(executor="functions", workers=setting.sandboxes, functions_shape=setting.shape) as asked:
+            arrays = self.wanted(*(matrix.array(setting) for matrix in self.matrices))
+            return lower([each.expression for each in arrays], limits_of(asked)).program
+
+    def nbytes(self, setting: Setting) -> int:
+        """Bytes of the files' values."""
+        return sum(matrix.array(setting).nbytes for matrix in self.matrices)
+
+
+TALL = Matrix((262_144, 128), (8192, 128))
+SQUARE = Matrix((4000, 4000), (1000, 1000))
+WORKS: Mapping[str, Work] = {
+    "tsqr_r": Work([TALL], lambda a: [sa.tsqr(a).R]),
+    "tsqr_q": Work([TALL], lambda a: list(sa.tsqr(a))),
+    "gemm": Work([SQUARE, Matrix((4000, 4000), (1000, 1000), seed=1)], lambda a, b: [a @ b]),
+    "cholesky": Work([Matrix((4000, 4000), (500, 500), definite=True)], lambda a: [sa.cholesky(a)]),
+    "svd2": Work([Matrix((8000, 8000), (1000, 1000))], lambda a: list(sa.svd_compressed(a, k=5, seed=0))),
+    "svd2_power": Work(
+        [Matrix((8000, 8000), (1000, 1000))], lambda a: list(sa.svd_compressed(a, k=5, n_power_iter=1, seed=0))
+    ),
+}
+"""By name."""
+
+
+def facts(seconds: float, usage: Usage, program: Program) -> Facts:
+    """What is said of a job."""
+    wanted = sum(map(program.nbytes, program.wanted()))
+    counts = {name: getattr(usage, name) for name in ("tasks", "executors", "retries", "puts", "gets", "seconds")}
+    moved = {"read": dict(usage.bytes_read), "written": dict(usage.bytes_written)}
+    return {**counts, **moved, "spent": counts["seconds"], "seconds": seconds, "wanted": wanted}
+
+
+def ours(program: Program, place: LocalFunctions) -> Facts:
+    """Run a program as this project does."""
+    seconds, usage = measured(program, place)
+    return facts(seconds, usage, program)
+
+
+@dataclass(slots=True)
+class Left:
+    """A job's tiles, which stay where they are: that somebody wants to fetch them is noted, and is all."""
+
+    inner: Any
+    asked: float = 0.0
+    """When the first ones were asked for; 0: not yet."""
+
+    def get(self, tiles: Sequence[Tile]) -> dict[Tile, Any]:
+        """Nothing, for each tile."""
+        self.asked = self.asked or time.perf_counter()
+        return dict.fromkeys(tiles)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def theirs(program: Program, place: LocalFunctions) -> Facts:
+    """Run a program in numpywren's way on the same functions."""
+    left: list[Left] = []
+
+    def begun(job: Submitted) -> None:
+        left.append(Left(job.storage))
+        job.storage = left[0]
+
+    began = time.perf_counter()
+    report = numpywren.run(program, MemoryStorage(), place, begun=begun)
+    return facts(left[0].asked - began, total(report.usages), program)
+
+
+def tree(leaves: int) -> Program:
+    """Pairwise sums of numbers that nobody has to compute."""
+    inputs: list[list[tuple[int, int]]] = [[] for _ in range(leaves)]
+    inputs += [[(number, 0), (number + 1, 0)] for number in range(0, 2 * leaves - 2, 2)]
+    return Graph(inputs, [(len(inputs) - 1, 0)], costs=[0.0] * len(inputs))
+
+
+def chain(length: int) -> Program:
+    """One task after the other; each result would take a megabyte to move."""
+    inputs = [[(number - 1, 0)] if number else [] for number in range(length)]
+    return Graph(inputs, [(length - 1, 0)], costs=[0.0] * length, sizes=lambda tile: 10**6)
+
+
+def stored_in_vain(program: Program, place: LocalFunctions) -> int:
+    """Run a program; how many of the tiles that were written were only read where they were made."""
+    trace = Trace()
+    with finished(place, begin(place, program, Wishes(trace=trace), job=secrets.token_hex(8))) as job:
+        job.wait(place.trouble())
+        place.running.is_quiet(QUIET)
+        job.traced_into(trace)
+    ran: dict[Any, set[str]] = {}
+    stored: list[tuple[str, Tile]] = []
+    for history in trace.histories.values():
+        for instruction in (each for entry in history.entries for each in entry.instructions):
+            if isinstance(instruction, Run):
+                for task, _, _ in instruction.steps:
+                    ran.setdefault(task, set()).add(history.id)
+            elif isinstance(instruction, Store):
+                stored += [(history.id, tile) for tile in instruction.tiles]
+    readers = ((id, set().union(*(_readers(program, tile, ran)))) for id, tile in stored if not program.is_wanted(tile))
+    return sum(found == {id} for id, found in readers)
+
+
+def _readers(program: Program, tile: Tile, ran: Mapping[Any, set[str]]) -> Iterator[set[str]]:
+    return (ran.get(task, set()) for task in program.consumers(tile) if task != SINK)

@@ -1,0 +1,143 @@
+"""`LocalCluster` and `Client` as scripts for Dask's `distributed` and for Wukong have them.
+
+There is no cluster: a client says where ``.compute()`` runs from now on, for this project's arrays and, where Dask is
+installed, for all of Dask's collections. Parameters that once named servers are accepted, and connect to nothing.
+
+>>> import sarray as sa
+>>> with LocalCluster(executor="serial") as cluster, Client(cluster):
+...     sa.ones(4, chunks=2).sum().compute()
+array(4.)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+from sarray.config import config, settings
+
+__all__ = ["FORMER", "Client", "FormerParameter", "LocalCluster"]
+
+NO_SERVER = "no server: functions schedule functions"
+NO_PROXY = "a launch tree: executors that are handed many tasks invoke others, in logarithmic depth"
+BY_COST = "the policy decides by cost; policy='wukong' has the paper's rules"
+STORES = "the stores of the executor: files and Valkey here, S3 and Redis on AWS"
+
+FORMER: Mapping[str, tuple[str, str]] = {
+    "host": ("address on which the static scheduler listened", NO_SERVER),
+    "ip": ("the same, formerly", NO_SERVER),
+    "scheduler_port": ("port of the static scheduler", NO_SERVER),
+    "dashboard_address": ("address of its web page", "x.compute(report=True) and the progress bar"),
+    "silence_logs": ("level of what it logged", "nothing is logged"),
+    "processes": ("workers in processes or threads", "executor='functions' or executor='threads'"),
+    "threads_per_worker": ("threads of one worker", "one task at a time in each worker"),
+    "proxy_address": ("address of the storage manager, which invoked large fan-outs", NO_PROXY),
+    "proxy_port": ("its port", NO_PROXY),
+    "use_local_proxy": ("whether to start it on this machine", NO_PROXY),
+    "local_proxy_path": ("where its program was", NO_PROXY),
+    "max_task_fanout": ("width of a fan-out from which it was asked", NO_PROXY),
+    "num_lambda_invokers": ("processes that invoked the leaves", NO_PROXY),
+    "num_fargate_nodes": ("Redis servers to start on Fargate", STORES),
+    "use_fargate": ("whether to start them", STORES),
+    "redis_endpoints": ("Redis servers to use", STORES),
+    "ecs_cluster_name": ("where on ECS they ran", STORES),
+    "ecs_task_definition": ("as which ECS task", STORES),
+    "ecs_network_configuration": ("in which network", STORES),
+    "aws_region": ("region of the functions", "the region of boto3's session, AWS_DEFAULT_REGION"),
+    "chunk_large_tasks": ("whether to keep consumers of large results in one executor", BY_COST),
+    "chunk_task_threshold": ("bytes from which a result was large", BY_COST),
+    "big_task_threshold": ("bytes from which a result was large", BY_COST),
+    "executors_use_task_queue": ("whether executors kept a queue of ready tasks", "they do"),
+    "use_bit_dep_checking": ("whether fan-ins were counted by bits", "they are, in one atomic commit"),
+    "reuse_lambdas": ("whether to keep executors alive for later tasks", "executors go on while they have work"),
+    "lambda_debug": ("whether functions logged more", "compute(trace=...)"),
+    "debug_print": ("whether the scheduler printed more", "compute(trace=...)"),
+}
+"""{parameter: (what it meant, what is used now)}"""
+
+
+class FormerParameter(UserWarning):
+    """A parameter that named a server or switched a rule, and means nothing any more."""
+
+
+class LocalCluster:
+    """Where computations run: `n_workers` at once (None, 0: as many as there are processors), by an `executor`.
+
+    `executor` is "threads", "functions" or "aws", as in `sarray.config`, which also says the default. Parameters of
+    Wukong's and distributed's clusters (`FORMER`) are accepted; one `FormerParameter` warning says what is used
+    instead. Raises TypeError for any other.
+    """
+
+    def __init__(self, n_workers: int | None = None, *, executor: str | None = None, **former: Any) -> None:
+        unknown = former.keys() - FORMER.keys()
+        if unknown:
+            known = ", ".join(["n_workers", "executor", *FORMER])
+            raise TypeError(f"LocalCluster has no parameter {sorted(unknown)[0]!r}; known: {known}")
+        if former:
+            warnings.warn(_advice(former), FormerParameter, stacklevel=2)
+        self.n_workers = n_workers or None
+        self.executor = executor
+
+    def __repr__(self) -> str:
+        return f"LocalCluster(n_workers={self.n_workers}, executor={self.executor!r})"
+
+    def __enter__(self) -> LocalCluster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing to end: functions stay warm for later computations, and end with this process."""
+
+
+def _advice(former: Iterable[str]) -> str:
+    lines = [f"  {name}: was the {FORMER[name][0]}; now: {FORMER[name][1]}" for name in former]
+    return "\n".join(["these parameters connect to nothing any more:", *lines])
+
+
+class Client:
+    """From now on, ``.compute()`` runs on this cluster; until `close`, or the end of a ``with`` block.
+
+    Without a cluster: on the executor that `sarray.config` says. An address of a scheduler is refused with TypeError,
+    since there is none to connect to.
+    """
+
+    def __init__(self, cluster: LocalCluster | None = None) -> None:
+        if not isinstance(cluster, LocalCluster | None):
+            raise TypeError(f"Client takes a LocalCluster of this module, not {cluster!r}: Client(LocalCluster())")
+        self.cluster = cluster or LocalCluster()
+        self._stack = ExitStack()
+        asked = {"executor": self.cluster.executor, "workers": self.cluster.n_workers}
+        self._stack.enter_context(config(**{name: value for name, value in asked.items() if value is not None}))
+        if importlib.util.find_spec("dask") is not None:
+            self._stack.enter_context(_dask_runs_here(settings().executor, settings().workers))
+
+    def __repr__(self) -> str:
+        return f"Client({self.cluster!r})"
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let ``.compute()`` run as it did before."""
+        self._stack.close()
+
+
+def _dask_runs_here(executor: str, workers: int | None) -> Any:
+    import dask
+
+    from wukong_sched.dask import Scheduler
+
+    return dask.config.set(scheduler=Scheduler(executor, workers))

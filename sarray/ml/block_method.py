@@ -1,0 +1,142 @@
+"""A method of a fitted estimator on every block of rows, lazily.
+
+What the method returns is found by calling it on two rows, of zeros or of the samples that the estimator was fitted to:
+how many columns, of which type, how many arrays. Blocks of no rows never reach the estimator: most refuse them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarray.array import Array
+from sarray.dtypes import numeric
+from sarray.grid import whole
+from sarray.lowering.map_blocks import Call, Frame, mapped
+from sarray.lowering.source import Held
+from sarray.ml.rows import is_dask, lazy, whole_rows
+from wukong_sched.grid import Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """The method on a block: one array, its columns those of all arrays that the method returns."""
+
+    estimator: Any
+    name: str
+    tail: tuple[int, ...]
+    """Extents of what a row becomes."""
+    dtype: np.dtype[Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
+        """What the method makes of these rows; of none, none."""
+        if not len(block):
+            return np.empty((0, *self.tail), self.dtype)
+        return together(getattr(self.estimator, self.name)(block, **self.options)).astype(self.dtype, copy=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockScore:
+    """The estimator's own score of a block, times its rows if scores are means; 0 of no rows."""
+
+    estimator: Any
+    mean: bool
+
+    def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
+        """One number, as an array."""
+        score = float(self.estimator.score(block)) if len(block) else 0.0
+        return np.array([score * len(block) if self.mean else score])
+
+
+def dense(found: Any) -> NDArray[Any]:
+    """An array of what an estimator returns: sparse matrices are filled up, frames lose their labels."""
+    return np.asarray(found.toarray() if hasattr(found, "toarray") else found)
+
+
+def together(found: Any) -> NDArray[Any]:
+    """One array of one or several, side by side."""
+    if not isinstance(found, (list, tuple)):
+        return dense(found)
+    parts = [dense(each) for each in found]
+    return np.concatenate([part if part.ndim == 2 else part[:, None] for part in parts], axis=1)
+
+
+def call_blocks(
+    estimator: Any, token: str, name: str, x: Any, known: Any = None, options: Mapping[str, Any] | None = None
+) -> Any:
+    """The method of every block of a lazy input: an `Array`, or a Dask array of a Dask array; a list if it is one.
+
+    `known` are rows that the estimator takes; `token` names its state. Raises ValueError for columns in several
+    chunks, TypeError for results that are no numbers.
+    """
+    options = options or {}
+    whole_rows(name, x, x.chunks if is_dask(x) else _array(x).chunks)
+    found = _tried(estimator, name, x, known, options)
+    one = together(found)
+    method = Method(estimator, name, one.shape[1:], one.dtype, options)
+    result = map_rows(method, f"{token}-{name}-{sorted(options.items())}", x, one.shape[1:], one.dtype)
+    return type(found)(_columns(result, found)) if isinstance(found, (list, tuple)) else result
+
+
+def _array(x: Any) -> Array:
+    found = lazy(x)
+    if found is None:
+        raise TypeError(f"{type(x).__name__} is in memory")
+    return found
+
+
+def _tried(estimator: Any, name: str, x: Any, known: Any, options: Mapping[str, Any]) -> Any:
+    """What the method makes of two rows of zeros, or else of known rows."""
+    tail = tuple(int(extent) for extent in x.shape[1:])
+    rows = [np.zeros((2, *tail), x.dtype)]
+    if known is not None and known.shape[1:] == tail:
+        rows.append(known.astype(x.dtype))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # whatever there is to say of the samples is said when they come
+        for number, each in enumerate(rows):
+            try:
+                found = getattr(estimator, name)(each, **options)
+            except ValueError:
+                if number + 1 == len(rows):
+                    raise
+                continue
+            break
+    if len(together(found)) != len(each):
+        raise ValueError(f"{name}: {len(each)} rows became {len(together(found))}; it cannot be called block by block")
+    return found
+
+
+def _columns(result: Any, found: Sequence[Any]) -> list[Any]:
+    """The parts of a result whose columns are those of several arrays."""
+    widths = [dense(each).shape[1:] for each in found]
+    stops = accumulate((width[0] if width else 1 for width in widths), initial=0)
+    parts = zip(widths, pairwise(stops), strict=True)
+    return [result[:, low:high] if width else result[:, low] for width, (low, high) in parts]
+
+
+def map_rows(
+    function: Callable[..., Any], token: str, x: Any, tail: tuple[int, ...], dtype: np.dtype[Any], one: bool = False
+) -> Any:
+    """The function of every block of rows, which returns as many rows, or `one`; each is as wide as `tail` says."""
+    if is_dask(x):
+        return _map_dask(function, x, tail, dtype, one)
+    array = _array(x)
+    grid = Grid.regular(array.numblocks[0], 1) if one else array.expression.chunks[0]
+    frame = Frame(array.numblocks, tuple(range(1, array.ndim)), tuple(range(1, len(tail) + 1)))
+    chunks = (grid, *(whole(extent) for extent in tail))
+    call = Call(Held(token, function), frame, chunks, numeric(dtype, "ParallelPostFit").str)
+    return Array(mapped((array.expression,), call))
+
+
+def _map_dask(function: Any, x: Any, tail: tuple[int, ...], dtype: np.dtype[Any], one: bool) -> Any:
+    rows = (1,) * x.numblocks[0] if one else x.chunks[0]
+    axes: dict[str, Any] = {"drop_axis": list(range(1, x.ndim)), "new_axis": list(range(1, len(tail) + 1)) or None}
+    meta = np.empty((0,) * (1 + len(tail)), dtype)
+    return x.map_blocks(function, dtype=dtype, chunks=(rows, *((extent,) for extent in tail)), meta=meta, **axes)

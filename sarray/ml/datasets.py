@@ -1,0 +1,255 @@
+"""Problems to try estimators on, of any size: drawn block by block where a block is needed.
+
+scikit-learn's models, with numbers of our own: values depend on the seed and their place alone, whatever the chunks.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sarray.array import Array, as_array
+from sarray.grid import Chunks
+from sarray.mapping import map_blocks
+from sarray.ml.rows import whole_rows
+from sarray.random import default_rng
+
+
+def make_regression(
+    n_samples: int = 100,
+    n_features: int = 100,
+    *,
+    n_informative: int = 10,
+    n_targets: int = 1,
+    bias: float = 0.0,
+    noise: float = 0.0,
+    shuffle: bool = True,
+    coef: bool = False,
+    random_state: int | None = None,
+    chunks: Chunks = "auto",
+) -> tuple[Any, ...]:
+    """Samples X of standard normal features, and targets y = X w + bias + noise.
+
+    Parameters
+    ----------
+    n_samples, n_features, n_targets
+        m, n and t.
+    n_informative
+        Features with weights other than zero, which are uniform in 0 to 100.
+    bias, noise
+        Added to every target; standard deviation of what is added at random.
+    shuffle
+        Whether the informative features are anywhere, or the first.
+    coef
+        Whether w is returned too, n x t (n if t = 1), as a NumPy array.
+    random_state
+        The seed; a new one each time if None.
+    chunks
+        Of X, all columns in one.
+
+    Returns
+    -------
+    X, y or X, y, w
+        X is m x n and y has m entries, or m x t; both lazy.
+
+    2 m n t flops and m n random numbers. ValueError for sizes out of range.
+
+    >>> import sarray as sa
+    >>> X, y, w = sa.ml.make_regression(1000, 5, n_informative=2, coef=True, random_state=0, chunks=(100, -1))
+    >>> X.shape, y.shape, int((w != 0).sum())
+    ((1000, 5), (1000,), 2)
+    """
+    _check_sizes("make_regression", n_samples=n_samples, n_features=n_features, n_targets=n_targets)
+    seed = _seed(random_state)
+    small, large = np.random.default_rng(seed), default_rng(seed)
+    weights = np.zeros((n_features, n_targets))
+    count = min(n_features, n_informative)
+    weights[:count] = 100 * small.random((count, n_targets))
+    weights = small.permutation(weights) if shuffle else weights
+    X = large.standard_normal((n_samples, n_features), chunks=_rows(chunks))
+    whole_rows("make_regression", X, X.chunks)
+    y = X @ as_array(weights) + bias
+    if noise > 0:
+        y = y + large.normal(scale=noise, size=y.shape, chunks=y.chunks)
+    y, weights = (y, weights) if n_targets > 1 else (y[:, 0], weights[:, 0])
+    return (X, y, weights) if coef else (X, y)
+
+
+def make_classification(
+    n_samples: int = 100,
+    n_features: int = 20,
+    *,
+    n_informative: int = 2,
+    n_redundant: int = 2,
+    n_repeated: int = 0,
+    n_classes: int = 2,
+    n_clusters_per_class: int = 2,
+    weights: ArrayLike | None = None,
+    flip_y: float = 0.01,
+    class_sep: float = 1.0,
+    hypercube: bool = True,
+    shift: float = 0.0,
+    scale: float = 1.0,
+    shuffle: bool = True,
+    random_state: int | None = None,
+    chunks: Chunks = "auto",
+) -> tuple[Array, Array]:
+    """Samples of classes that are clusters at the corners of a cube (Guyon 2003, the "Madelon" data set).
+
+    Parameters
+    ----------
+    n_samples, n_features
+        m and n.
+    n_informative, n_redundant, n_repeated
+        Features that tell the clusters apart, random combinations of those, and copies of either; all others are noise.
+    n_classes, n_clusters_per_class
+        At most 2 ^ n_informative clusters.
+    weights
+        Share of each class, of the last one if missing; equal if None. Each sample's class is drawn, so that shares
+        are met in the mean (scikit-learn's exactly).
+    flip_y
+        Share of samples whose class is drawn again.
+    class_sep, hypercube
+        Half the edge of the cube; without `hypercube` the corners are moved at random.
+    shift, scale
+        Of every feature: (x + shift) scale.
+    shuffle
+        Whether features are in random order.
+    random_state
+        The seed; a new one each time if None.
+    chunks
+        Of X, all columns in one.
+
+    Returns
+    -------
+    X, y
+        X is m x n of float64, y has m entries of int64; both lazy.
+
+    2 m (informative + redundant) informative flops and m n random numbers. ValueError for sizes that do not fit.
+
+    >>> import sarray as sa
+    >>> X, y = sa.ml.make_classification(1000, 4, random_state=0, chunks=(100, -1))
+    >>> X.shape, y.chunks[0] == X.chunks[0], sorted(set(y.compute().tolist()))
+    ((1000, 4), True, [0, 1])
+    """
+    _check_sizes("make_classification", n_samples=n_samples, n_features=n_features, n_classes=n_classes)
+    useful, clusters = n_informative + n_redundant + n_repeated, n_classes * n_clusters_per_class
+    if useful > n_features or min(n_informative, n_clusters_per_class) < 1 or clusters > 2**n_informative:
+        raise ValueError(
+            f"make_classification: {useful} informative, redundant and repeated features of {n_features}, and "
+            f"{clusters} clusters of 2 ** n_informative={2**n_informative} corners; write more features"
+        )
+    seed = _seed(random_state)
+    small, large = np.random.default_rng(seed), default_rng(seed)
+    corners = _corners(small, clusters, n_informative, class_sep, hypercube)
+    model = Clusters(
+        corners, small.uniform(-1, 1, (clusters, n_informative, n_informative)),
+        small.uniform(-1, 1, (n_informative, n_redundant)),
+        small.integers(0, n_informative + n_redundant, n_repeated),
+        small.permutation(n_features) if shuffle else np.arange(n_features), shift, scale,
+    )  # fmt: skip
+    noise = large.standard_normal((n_samples, n_features), chunks=_rows(chunks))
+    whole_rows("make_classification", noise, noise.chunks)
+    drawn = large.random((n_samples, 3), chunks=(noise.chunks[0], 3))
+    labels = Labels(_shares(weights, n_classes).cumsum(), n_clusters_per_class, flip_y)
+    clusters_of = map_blocks(labels.clusters, drawn, dtype=np.int64, chunks=(noise.chunks[0], 1))
+    classes = map_blocks(labels.classes, drawn, dtype=np.int64, drop_axis=1)
+    return map_blocks(model, noise, clusters_of, dtype="f8"), classes
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Clusters and classes of samples, from three uniform numbers each: class, whether it is drawn again, the rest."""
+
+    shares: NDArray[Any]
+    """Cumulative shares of the classes."""
+    per_class: int
+    flip: float
+
+    def clusters(self, drawn: NDArray[Any]) -> NDArray[Any]:
+        """Number of each sample's cluster, as a column; a class has every n_classes-th."""
+        within = np.minimum((drawn[:, 2] * self.per_class).astype(np.int64), self.per_class - 1)
+        numbers: NDArray[Any] = self._first(drawn) + len(self.shares) * within
+        return numbers[:, None]
+
+    def classes(self, drawn: NDArray[Any]) -> NDArray[Any]:
+        """Class of each sample; where the second number is below `flip`, that number draws it."""
+        again = drawn[:, 1] < self.flip
+        other = np.minimum((drawn[:, 1] / (self.flip or 1.0) * len(self.shares)).astype(np.int64), len(self.shares) - 1)
+        found: NDArray[Any] = np.where(again, other, self._first(drawn))
+        return found
+
+    def _first(self, drawn: NDArray[Any]) -> NDArray[Any]:
+        found: NDArray[Any] = np.searchsorted(self.shares, drawn[:, 0], side="right")
+        last: NDArray[Any] = np.minimum(found, len(self.shares) - 1)
+        return last
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """Features of samples in clusters: normal numbers, stretched by each cluster's matrix and moved to its corner."""
+
+    corners: NDArray[Any]
+    stretch: NDArray[Any]
+    combine: NDArray[Any]
+    repeat: NDArray[Any]
+    order: NDArray[Any]
+    shift: float
+    scale: float
+
+    def __call__(self, noise: NDArray[Any], cluster: NDArray[Any]) -> NDArray[Any]:
+        """The features, from standard normal numbers and a column of clusters."""
+        x, inner = noise.copy(), self.corners.shape[1]
+        for number, (corner, stretch) in enumerate(zip(self.corners, self.stretch, strict=True)):
+            own = cluster[:, 0] == number
+            x[own, :inner] = noise[own, :inner] @ stretch + corner
+        stop = inner + self.combine.shape[1]
+        x[:, inner:stop] = x[:, :inner] @ self.combine
+        x[:, stop : stop + len(self.repeat)] = x[:, self.repeat]
+        return (x[:, self.order] + self.shift) * self.scale
+
+
+def _corners(small: np.random.Generator, count: int, ndim: int, half: float, hypercube: bool) -> NDArray[Any]:
+    """Different corners of a cube with its middle at 0, as rows."""
+    numbers: list[int] = []
+    while len(numbers) < count:
+        number = int.from_bytes(small.bytes(-(-ndim // 8))) % 2**ndim
+        numbers += [number] * (number not in numbers)
+    corners = np.array([[number >> bit & 1 for bit in range(ndim)] for number in numbers]) * 2.0 * half - half
+    if hypercube:
+        return corners
+    return corners * small.random((count, 1)) * small.random((1, ndim))
+
+
+def _shares(weights: ArrayLike | None, classes: int) -> NDArray[Any]:
+    found = np.full(classes, 1 / classes) if weights is None else np.asarray(weights, np.float64)
+    if len(found) == classes - 1:
+        found = np.append(found, 1 - found.sum())
+    if len(found) != classes or (found < 0).any() or not found.sum() > 0:
+        raise ValueError(f"make_classification: weights={weights!r} are not the shares of {classes} classes")
+    shares: NDArray[Any] = found / found.sum()
+    return shares
+
+
+def _rows(chunks: Chunks) -> Chunks:
+    """Chunks with all columns in one."""
+    if isinstance(chunks, (int, str)):
+        return (chunks, -1)
+    return chunks
+
+
+def _check_sizes(name: str, **sizes: int) -> None:
+    for each, value in sizes.items():
+        if operator.index(value) < 1:
+            raise ValueError(f"{name}: {each}={value}; write 1 or more")
+
+
+def _seed(random_state: int | None) -> int:
+    return int.from_bytes(os.urandom(7)) if random_state is None else operator.index(random_state)
+
+

@@ -1,0 +1,137 @@
+"""How good predictions are: scikit-learn's numbers, lazy if one of the arguments is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import sklearn.metrics
+
+from sarray.array import as_array
+from sarray.ml.rows import is_dask, lazy, like_rows
+
+
+def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_weight: Any = None) -> Any:
+    """The share of samples whose predicted labels are right; of several labels (m x t) all must be.
+
+    Parameters
+    ----------
+    y_true, y_pred
+        m labels, or m x t; numbers if one of them is lazy.
+    normalize
+        False: the number of such samples, or the sum of their weights.
+    sample_weight
+        m weights.
+
+    Returns
+    -------
+    A lazy array without axes if an argument is lazy, else scikit-learn's own result.
+
+    Raises ValueError for shapes that do not fit, TypeError for lazy labels that are no numbers.
+
+    >>> import numpy as np, sarray as sa
+    >>> y = sa.asarray(np.array([0, 1, 1, 0]), chunks=2)
+    >>> float(sa.ml.accuracy_score(y, np.array([0, 1, 0, 0])))
+    0.75
+    """
+    if all(lazy(each) is None for each in (y_true, y_pred, sample_weight)):
+        return sklearn.metrics.accuracy_score(y_true, y_pred, normalize=normalize, sample_weight=sample_weight)
+    true, predicted, weights = _aligned("accuracy_score", y_true, y_pred, sample_weight)
+    right = true == predicted
+    right = right if right.ndim == 1 else right.all(axis=1)
+    if weights is not None:
+        total = (right * weights).sum()
+        return total / weights.sum() if normalize else total
+    return right.mean() if normalize else right.sum()
+
+
+def r2_score(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sample_weight: Any = None,
+    multioutput: str | None = "uniform_average",
+    force_finite: bool = True,
+) -> Any:
+    """The coefficient of determination, 1 - sum w (y - p)^2 / sum w (y - mean y)^2.
+
+    Parameters
+    ----------
+    y_true, y_pred
+        m targets, or m x t.
+    sample_weight
+        m weights w.
+    multioutput
+        What becomes of t numbers: "uniform_average", "variance_weighted", or "raw_values" for all of them.
+    force_finite
+        Whether targets that do not vary give 1 if they are met and 0 if not, and not NaN or -inf.
+
+    Returns
+    -------
+    A lazy array without axes (of t numbers for "raw_values") if an argument is lazy, else scikit-learn's own result.
+
+    Targets are read twice: for their mean, and for their distance from it. Raises ValueError for shapes that do not
+    fit, for an unknown `multioutput`, and for lazy arguments of fewer than two samples.
+
+    >>> import numpy as np, sarray as sa
+    >>> y = sa.asarray(np.array([1.0, 2.0, 3.0]), chunks=2)
+    >>> float(sa.ml.r2_score(y, np.array([1.0, 2.0, 4.0])))
+    0.5
+    """
+    if all(lazy(each) is None for each in (y_true, y_pred, sample_weight)):
+        options = {"multioutput": multioutput, "force_finite": force_finite}
+        return sklearn.metrics.r2_score(y_true, y_pred, sample_weight=sample_weight, **options)
+    if multioutput not in MULTIOUTPUT:
+        raise ValueError(f"r2_score: multioutput={multioutput!r} is not one of {', '.join(map(repr, MULTIOUTPUT))}")
+    true, predicted, weights = _aligned("r2_score", y_true, y_pred, sample_weight)
+    if true.shape[0] < 2:
+        raise ValueError(f"r2_score: needs two samples, got {true.shape[0]}")
+    true, predicted = (each if each.ndim == 2 else each[:, None] for each in (true, predicted))
+    weights = 1.0 if weights is None else weights[:, None]
+    total = (true * 0.0 + weights).sum(axis=0)
+    residual = (weights * (true - predicted) ** 2).sum(axis=0)
+    spread = (weights * (true - (weights * true).sum(axis=0) / total) ** 2).sum(axis=0)
+    return MULTIOUTPUT[multioutput](_ratios(residual, spread, force_finite), spread)
+
+
+def _aligned(name: str, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """All as arrays whose rows are cut alike; if one is Dask's, as they are for Dask to cut."""
+    given = (y_true, y_pred, sample_weight)
+    if any(map(is_dask, given)):
+        first, second, weights = (each if each is None or is_dask(each) else np.asarray(each) for each in given)
+    else:
+        first = lazy(y_true)
+        first = as_array(y_true) if first is None else first
+        first = first if first.ndim < 2 else first.rechunk({1: -1})
+        second = like_rows(y_pred, first)
+        weights = None if sample_weight is None else like_rows(sample_weight, first)
+    if first.ndim == 2 and second.ndim == 1 and first.shape[1] == 1:
+        second = second[:, None]
+    if second.ndim == 2 and first.ndim == 1 and second.shape[1] == 1:
+        first = first[:, None]
+    if first.shape != second.shape:
+        raise ValueError(f"{name}: y_true has shape {first.shape}, y_pred {second.shape}; they must be the same")
+    return first, second, weights
+
+
+def _ratios(residual: Any, spread: Any, force_finite: bool) -> Any:
+    """One score per target; `np.where` is whichever library's the arrays are."""
+    constant = spread == 0
+    ratio = 1 - residual / np.where(constant, 1.0, spread)
+    met = np.where(residual == 0, 1.0, 0.0) if force_finite else np.where(residual == 0, np.nan, -np.inf)
+    return np.where(constant, met, ratio)
+
+
+def _weighted(scores: Any, spread: Any) -> Any:
+    """By spread; evenly if nothing varies."""
+    total = spread.sum()
+    return np.where(total == 0, scores.mean(), (scores * spread).sum() / np.where(total == 0, 1.0, total))
+
+
+MULTIOUTPUT: Mapping[str | None, Callable[[Any, Any], Any]] = {
+    "uniform_average": lambda scores, spread: scores.mean(),
+    "variance_weighted": _weighted,
+    "raw_values": lambda scores, spread: scores,
+}
+"""What becomes of the scores of several targets."""

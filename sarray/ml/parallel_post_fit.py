@@ -1,0 +1,267 @@
+"""An estimator fitted here, whose predictions are computed in parallel, block by block."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.metrics import get_scorer
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from sarray.array import identity_token
+from sarray.creation import from_array
+from sarray.ml.block_method import call_blocks
+from sarray.ml.post_fit_score import METRICS, default_metric, own_score
+from sarray.ml.rows import in_memory, is_dask, lazy, like_rows
+
+SEED = "random_state"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _if_has(name: str) -> Callable[[F], F]:
+    """A method that is there if the estimator, fitted or not yet, has this one; else its own AttributeError."""
+
+    def check(self: ParallelPostFit) -> bool:
+        getattr(self.__dict__.get("estimator_", self.estimator), name)
+        return True
+
+    found: Callable[[F], F] = available_if(check)
+    return found
+
+
+class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+    """Fit here, predict in parallel: any estimator of scikit-learn, its methods applied to blocks of rows.
+
+    Parameters
+    ----------
+    estimator
+        What is fitted: a clone of it, `estimator_`. For one that is fitted already write
+        ``ParallelPostFit(sklearn.frozen.FrozenEstimator(fitted)).fit(X, y)``.
+    scoring
+        What `score` computes, a name or function as scikit-learn's; None for the estimator's own score.
+
+    Attributes
+    ----------
+    estimator_
+        The fitted estimator. Its other attributes (`classes_`, `coef_`, `n_features_in_`, ...) are found here too.
+
+    Methods are those that the estimator has. Given an `sarray.Array` or a Zarr array they return a lazy `Array`, given
+    a Dask array a Dask array, and given anything else what the estimator returns. The rows of a result are cut like
+    those of X, whose columns must be in one chunk (ValueError with the rechunk to type). Sparse results become dense
+    blocks, a method that returns several arrays gives several. `fit`, `fit_transform` and `fit_predict` read lazy
+    samples into memory; `partial_fit` reads one block after another.
+
+    The estimator is one constant of the program: a function's process loads it once, not once for each task.
+
+    >>> import numpy as np, sarray as sa
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 0, 1, 1])
+    >>> model = sa.ml.ParallelPostFit(LogisticRegression()).fit(X, y)
+    >>> model.predict(sa.asarray(X, chunks=(2, -1)))
+    sarray.Array(map_blocks, shape=(4,), dtype=int64, chunks=((2, 2),))
+    >>> model.predict(X)
+    array([0, 0, 1, 1])
+    """
+
+    def __init__(self, estimator: Any, scoring: Any = None) -> None:
+        self.estimator = estimator
+        self.scoring = scoring
+
+    # -- fitting ------------------------------------------------------------------------------------------------------
+
+    @property
+    def fit(self) -> Callable[..., ParallelPostFit]:
+        """``fit(X, y=None, **fit_params)``: fit a clone of the estimator; lazy arguments are read into memory.
+
+        It has the parameter ``sample_weight`` if the estimator's `fit` has, as scikit-learn looks for that.
+        """
+        return self._fit_weighted if has_fit_parameter(self.estimator, "sample_weight") else self._fit
+
+    def _fit(self, X: Any, y: Any = None, **fit_params: Any) -> ParallelPostFit:
+        self._fitted("fit", X, y, fit_params)
+        return self
+
+    def _fit_weighted(self, X: Any, y: Any = None, sample_weight: Any = None, **fit_params: Any) -> ParallelPostFit:
+        given = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self._fit(X, y, **given, **fit_params)
+
+    @_if_has("fit_transform")
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """`fit`, and the same samples transformed."""
+        if lazy(X) is None or not hasattr(self.estimator, "transform"):
+            return self._like(X, self._fitted("fit_transform", X, y, fit_params))
+        return self.fit(X, y, **fit_params).transform(X)
+
+    @_if_has("fit_predict")
+    def fit_predict(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """`fit`, and the labels of the same samples."""
+        return self._like(X, self._fitted("fit_predict", X, y, fit_params))
+
+    @_if_has("partial_fit")
+    def partial_fit(self, X: Any, y: Any = None, **fit_params: Any) -> ParallelPostFit:
+        """Fit on to more samples, of a lazy array block after block; results that are lazy still keep the old state."""
+        fitted = self.__dict__.get("estimator_")
+        estimator = clone(self.estimator) if fitted is None else copy.deepcopy(fitted)
+        array = lazy(X)
+        if array is None:
+            estimator.partial_fit(X, in_memory(y), **fit_params)
+            self._keep(estimator, X)
+            return self
+        targets = None if y is None else like_rows(y, array)
+        for low, high in (array.expression.chunks[0].bounds(block) for block in range(array.numblocks[0])):
+            if low < high:
+                rows = array[low:high].compute()
+                estimator.partial_fit(rows, None if targets is None else targets[low:high].compute(), **fit_params)
+                self._keep(estimator, rows)
+        return self
+
+    def _fitted(self, method: str, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
+        """Fit a clone by one of its methods, and return what that returns."""
+        estimator, samples = clone(self.estimator), in_memory(X)
+        given = {name: in_memory(value) for name, value in fit_params.items()}
+        call = getattr(estimator, method)
+        targets = (in_memory(y),) if y is not None or _takes_targets(call) else ()
+        found = call(samples, *targets, **given)
+        self._keep(estimator, samples)
+        return found
+
+    def _keep(self, estimator: Any, samples: Any) -> None:
+        """This is the fitted estimator from now on: its state has a new name, and two rows that it takes are kept."""
+        self.estimator_, self._token = estimator, identity_token("estimator")
+        rows = samples[:2] if isinstance(samples, np.ndarray) and len(samples) else None
+        self._known = None if rows is None or rows.dtype.kind not in "biuf" else rows.copy()
+
+    def _like(self, X: Any, found: Any) -> Any:
+        """Results that are in memory, as lazy as X is."""
+        array = lazy(X)
+        if array is None or not isinstance(found, np.ndarray):
+            return found
+        if is_dask(X):
+            return _rows_of_dask(X, found)
+        return from_array(found, chunks=(array.chunks[0], *found.shape[1:]))
+
+    # -- what blocks become -------------------------------------------------------------------------------------------
+
+    @_if_has("predict")
+    def predict(self, X: Any, **options: Any) -> Any:
+        """Predictions: labels, targets, clusters."""
+        return self._called("predict", X, options)
+
+    @_if_has("predict_proba")
+    def predict_proba(self, X: Any, **options: Any) -> Any:
+        """Probability of each class; of several outputs a list."""
+        return self._called("predict_proba", X, options)
+
+    @_if_has("predict_log_proba")
+    def predict_log_proba(self, X: Any, **options: Any) -> Any:
+        """Logarithm of the probability of each class; of several outputs a list."""
+        return self._called("predict_log_proba", X, options)
+
+    @_if_has("decision_function")
+    def decision_function(self, X: Any, **options: Any) -> Any:
+        """Distance from what separates the classes."""
+        return self._called("decision_function", X, options)
+
+    @_if_has("transform")
+    def transform(self, X: Any, **options: Any) -> Any:
+        """Transformed samples."""
+        return self._called("transform", X, options)
+
+    @_if_has("inverse_transform")
+    def inverse_transform(self, X: Any, **options: Any) -> Any:
+        """Samples that `transform` takes to X."""
+        return self._called("inverse_transform", X, options)
+
+    def _called(self, name: str, X: Any, options: dict[str, Any]) -> Any:
+        check_is_fitted(self)
+        if not is_dask(X) and lazy(X) is None:
+            return getattr(self.estimator_, name)(X, **options)
+        return call_blocks(self.estimator_, self._token, name, X, self._known, options)
+
+    @_if_has("score")
+    def score(self, X: Any, y: Any = None, **options: Any) -> Any:
+        """The score by `scoring`, or the estimator's own; a lazy number of lazy samples.
+
+        Lazy are accuracy, the coefficient of determination, and scores of scikit-learn's clusterers and densities. By
+        any other `scoring` predictions are computed here, in parallel, and read into memory.
+        """
+        check_is_fitted(self)
+        if lazy(X) is None and lazy(y) is None:
+            return self.estimator_.score(X, y, **options) if self.scoring is None else self._scored(X, y, options)
+        metric = self.scoring if self.scoring is not None else default_metric(self.estimator_)
+        if metric is None:
+            return own_score(self.estimator_, self._token, X)
+        if metric in METRICS:
+            return METRICS[metric](y, self.predict(X), **options)
+        return self._scored(X, in_memory(y), {name: in_memory(value) for name, value in options.items()})
+
+    def _scored(self, X: Any, y: Any, options: dict[str, Any]) -> Any:
+        return get_scorer(self.scoring)(self, X, y, **options)
+
+    # -- what scikit-learn asks ---------------------------------------------------------------------------------------
+
+    @_if_has("set_output")
+    def set_output(self, *, transform: str | None = None) -> ParallelPostFit:
+        """The container of what the estimator's `transform` returns for samples in memory."""
+        for each in (self.estimator, self.__dict__.get("estimator_")):
+            if each is not None:
+                each.set_output(transform=transform)
+        return self
+
+    @_if_has("get_feature_names_out")
+    def get_feature_names_out(self, input_features: Any = None) -> Any:
+        """Names of the features that `transform` makes."""
+        check_is_fitted(self)
+        return self.estimator_.get_feature_names_out(input_features)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters; among the deep ones ``random_state``, if the estimator has it, for who fixes it by that name."""
+        found: dict[str, Any] = super().get_params(deep=deep)
+        inner = f"estimator__{SEED}"
+        return found | {SEED: found[inner]} if deep and inner in found else found
+
+    def set_params(self, **params: Any) -> ParallelPostFit:
+        """Set parameters, of the estimator too: ``estimator__C=2``."""
+        super().set_params(**{f"estimator__{SEED}" if name == SEED else name: params[name] for name in params})
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        """What the estimator has learned."""
+        fitted = self.__dict__.get("estimator_")
+        if fitted is None or name.startswith("_") or not name.endswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(fitted, name)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "estimator_" in self.__dict__
+
+    def __sklearn_tags__(self) -> Any:
+        return get_tags(self.estimator)
+
+
+def _takes_targets(method: Callable[..., Any]) -> bool:
+    """Whether a method has a place for y, as all have but those that fit to labels alone."""
+    kinds = [each.kind for each in inspect.signature(method).parameters.values()]
+    return kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
+
+
+def _rows_of_dask(x: Any, values: Any) -> Any:
+    """Values in memory as a Dask array whose rows are cut like those of x."""
+    stops = np.cumsum([0, *x.chunks[0]])
+
+    def rows(block: Any, block_id: tuple[int, ...] = (0,)) -> Any:
+        return values[stops[block_id[0]] : stops[block_id[0] + 1]]
+
+    meta = np.empty((0,) * values.ndim, values.dtype)
+    new = list(range(1, values.ndim)) or None
+    chunks = (x.chunks[0], *((extent,) for extent in values.shape[1:]))
+    drop = list(range(1, x.ndim))
+    return x.map_blocks(rows, dtype=values.dtype, chunks=chunks, drop_axis=drop, new_axis=new, meta=meta)
+
+

@@ -1,0 +1,47 @@
+"""Parameters: those of scikit-learn's estimator that ours has not, and values that a parameter cannot have."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+P = ParamSpec("P")
+
+
+def instead_of(original: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Decorates ``__init__``: another parameter is a TypeError that names it, those known, and scikit-learn's class.
+
+    >>> class PCA:
+    ...     @instead_of("sklearn.decomposition.PCA")
+    ...     def __init__(self, n_components: int = 2) -> None: ...
+    >>> PCA(tol=1.0)
+    Traceback (most recent call last):
+    TypeError: PCA: there is no parameter tol here; known: n_components; for it use sklearn.decomposition.PCA
+    """
+
+    def decorated(init: Callable[P, None]) -> Callable[P, None]:
+        known = list(inspect.signature(init).parameters)[1:]
+        name = original.rpartition(".")[2]
+
+        @functools.wraps(init)
+        def checked(*arguments: P.args, **parameters: P.kwargs) -> None:
+            for other in parameters.keys() - {*known}:
+                raise TypeError(
+                    f"{name}: there is no parameter {other} here; known: {', '.join(known)}; for it use {original}"
+                )
+            init(*arguments, **parameters)
+
+        return checked
+
+    return decorated
+
+
+def one_of(name: str, parameter: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise ValueError unless the value is one of the choices.
+
+    >>> one_of("PCA", "svd_solver", "full", ("auto", "full"))
+    """
+    if value not in choices:
+        raise ValueError(f"{name}: {parameter}={value!r} is not one of {', '.join(map(repr, choices))}")

@@ -1,0 +1,117 @@
+"""Samples that are not in memory: which inputs are lazy, and how their rows are cut.
+
+Lazy are arrays of this package, Dask arrays and Zarr arrays; everything else is scikit-learn's to read, at once. A task
+gets whole rows. Columns in several chunks are refused and never put together silently: that moves all of the data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from sarray.array import Array, as_array
+from sarray.creation import from_array
+
+FLOATS = (np.float64, np.float32)
+"""Types of samples that stay what they are; others become float64."""
+
+
+def is_dask(x: Any) -> bool:
+    """Whether this is a Dask array; TypeError for Dask's frames, which have no shape."""
+    module = type(x).__module__
+    if module.startswith(("dask.dataframe", "dask_expr")):
+        raise TypeError(f"Dask's {type(x).__name__} has no known shape; write X.to_dask_array(lengths=True)")
+    return module.startswith("dask.") and hasattr(x, "__dask_graph__") and hasattr(x, "numblocks")
+
+
+def is_zarr(x: Any) -> bool:
+    """Whether this is a Zarr array."""
+    return type(x).__module__.partition(".")[0] == "zarr" and hasattr(x, "chunks")
+
+
+def lazy(x: Any) -> Array | None:
+    """A lazy input as an array with its own chunks; None for what is in memory."""
+    if isinstance(x, Array):
+        return x
+    if is_dask(x):
+        if any(math.isnan(extent) for extent in x.shape):
+            raise ValueError("a Dask array of unknown chunks has no shape; type X = X.compute_chunk_sizes()")
+        return from_array(x, chunks=x.chunks, lock=False)
+    return from_array(x, chunks=x.chunks) if is_zarr(x) else None
+
+
+def whole_rows(name: str, x: Any, chunks: Sequence[Sequence[int]]) -> None:
+    """Raise ValueError with the call to type if rows are cut."""
+    if len(chunks) < 2 or len(chunks[1]) == 1:
+        return
+    advice = f"sarray.from_array(X, chunks=({max(chunks[0])}, -1))" if is_zarr(x) else "X.rechunk({1: -1})"
+    raise ValueError(
+        f"{name}: needs all columns of a row in one chunk, got chunks of {tuple(chunks[1][:8])} columns; type {advice}"
+    )
+
+
+def in_memory(x: Any) -> Any:
+    """A lazy input's values, read now; anything else as it is."""
+    if isinstance(x, Array) or is_dask(x):
+        return x.compute()
+    return np.asarray(x) if is_zarr(x) else x
+
+
+def like_rows(values: Any, x: Array) -> Array:
+    """Targets or weights as an array whose rows are cut like those of x; ValueError if they are not as many."""
+    found = lazy(values)
+    found = as_array(values) if found is None else found
+    if found.ndim not in (1, 2) or found.shape[0] != x.shape[0]:
+        raise ValueError(f"there are {x.shape[0]} samples, and an array of shape {found.shape} to go with them")
+    return found.rechunk({0: x.chunks[0]} | ({1: -1} if found.ndim == 2 else {}))
+
+
+def samples(estimator: Any, x: Any, *, reset: bool, least: int = 1, **checks: Any) -> Any:
+    """Checked samples: an `Array` of a lazy input, else a NumPy array by `validate_data`; of float64 or float32.
+
+    What can be known of a lazy input without reading it is checked: dimensions, type, features, number of samples.
+    """
+    found = lazy(x)
+    if found is None:
+        from sklearn.utils.validation import validate_data  # tasks import this module too, and do without scikit-learn
+
+        return validate_data(estimator, x, reset=reset, dtype=list(FLOATS), ensure_min_samples=least, **checks)
+    name = type(estimator).__name__
+    if found.ndim != 2:
+        raise ValueError(f"{name}: expected 2D array, got shape {found.shape}; write X[:, None] for one feature")
+    if found.dtype.kind == "c":
+        raise ValueError(f"{name}: Complex data not supported; write X.real")
+    if found.shape[0] < least or not found.shape[1]:
+        raise ValueError(f"{name}: needs {least} sample(s) and a feature, got shape {found.shape}")
+    _count_features(estimator, name, found.shape[1], reset)
+    return found if found.dtype in FLOATS else found.astype(np.float64)
+
+
+def _count_features(estimator: Any, name: str, count: int, reset: bool) -> None:
+    if reset:
+        estimator.n_features_in_ = count
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    elif count != (known := estimator.n_features_in_):
+        raise ValueError(f"X has {count} features, but {name} is expecting {known} features as input")
+
+
+def weights_of(values: Any, x: Any) -> Any:
+    """Sample weights as an array along the rows of x; ValueError if there are not as many, or one is negative."""
+    if values is None:
+        return None
+    if isinstance(values, Real):
+        values = np.full(x.shape[0], float(values))
+    if lazy(values) is None:
+        values = np.asarray(values, np.float64)
+        if values.shape != (x.shape[0],):
+            raise ValueError(f"sample_weight.shape == {values.shape}, expected ({x.shape[0]},)")
+        if not (np.isfinite(values).all() and (values >= 0).all()):
+            raise ValueError("Negative values in data passed to `sample_weight`, or values that are not finite")
+        if not values.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+    return values

@@ -1,0 +1,134 @@
+"""The lecture's programs: the slides' own lines but for imports, and every ``.compute()`` of theirs reaches us."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import dask
+import dask.array
+import numpy as np
+import pytest
+
+import sarray as sa
+from sarray.cluster import FORMER, Client, FormerParameter, LocalCluster
+from tests.house.tree import ROOT
+from wukong_sched.drivers import threads
+
+LECTURE = ROOT / "examples" / "lecture"
+CLUSTER = """\
+local_cluster = LocalCluster(host='0.0.0.0:8786',
+                             proxy_address = '3.83.198.204',
+                             num_fargate_nodes = 10)
+client = Client(local_cluster)
+"""
+GEMM = """\
+
+x = da.random.random((10000, 10000), chunks = (1000, 1000))
+y = da.random.random((10000, 10000), chunks = (1000, 1000))
+z = da.matmul(x, y)
+
+# Start the computation.
+z.compute()
+"""
+SVC = """\
+
+X, y = sklearn.datasets.make_classification(n_samples=1000)
+clf = ParallelPostFit(SVC(gamma='scale'))
+clf.fit(X, y)
+
+X, y = dask_ml.datasets.make_classification(n_samples=800000,
+                                             random_state=800000,
+                                             chunks=800000 // 20)
+
+# Start the computation.
+clf.predict(X).compute()
+"""
+
+
+def runner() -> ModuleType:
+    """The script that runs the programs."""
+    specification = importlib.util.spec_from_file_location("example_lecture_run", LECTURE / "run.py")
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_the_slides_programs_differ_in_imports_only() -> None:
+    for name, slide in {"gemm": GEMM, "svc": SVC}.items():
+        lines = (LECTURE / f"{name}.py").read_text(encoding="utf-8").splitlines(keepends=True)
+        ours = "".join(line for line in lines if not line.startswith(("import ", "from ")))
+        assert ours.lstrip("\n") == CLUSTER + slide
+
+
+@pytest.mark.parametrize("program", sorted(path.stem for path in LECTURE.glob("*.py") if path.stem != "run"))
+def test_a_program_computes_with_our_scheduler(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = counted(monkeypatch)
+    runner().run(program, "threads", 100)
+    assert calls
+
+
+@pytest.mark.long
+def test_the_programs_run_on_functions(capsys: pytest.CaptureFixture[str]) -> None:
+    runner().main(["--executor", "functions", "--divide", "40"])
+    printed = capsys.readouterr().out
+    assert printed.count("invocations (") == printed.count(" on functions:") >= 5
+
+
+def test_a_plain_compute_of_dask_reaches_our_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = counted(monkeypatch)
+    x = dask.array.ones((6, 6), chunks=4)
+    with Client(LocalCluster(n_workers=2)):
+        np.testing.assert_array_equal((x @ x).compute(), np.full((6, 6), 6.0))
+        assert len(calls) == 1
+        assert dask.delayed(sum)([1, 2]).compute() == 3
+        assert len(calls) == 2
+    x.sum().compute()
+    assert len(calls) == 2, "a closed client leaves Dask as it was"
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """A list that grows with every job of the threads driver."""
+    calls: list[Any] = []
+    run: Callable[..., Any] = threads.run
+    monkeypatch.setattr(threads, "run", lambda *arguments, **options: calls.append(1) or run(*arguments, **options))
+    return calls
+
+
+def test_a_client_says_where_computations_run() -> None:
+    before = sa.settings()
+    with Client(LocalCluster(n_workers=3, executor="serial")):
+        assert (sa.settings().executor, sa.settings().workers) == ("serial", 3)
+        assert sa.ones(4, chunks=2).sum().compute() == 4
+    assert sa.settings() == before
+
+
+def test_former_parameters_are_said_to_mean_nothing() -> None:
+    with pytest.warns(FormerParameter, match="proxy_address: was the address of the storage manager.*launch tree"):
+        LocalCluster(proxy_address="10.0.0.1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert LocalCluster(0).n_workers is None
+    for name, (meant, now) in FORMER.items():
+        with pytest.warns(FormerParameter) as caught:
+            LocalCluster(**{name: 1})
+        assert meant in str(caught[0].message) and now in str(caught[0].message)
+
+
+def test_what_nobody_knows_is_refused() -> None:
+    with pytest.raises(TypeError, match="no parameter 'gpus'; known: n_workers, executor, host"):
+        LocalCluster(gpus=1)
+    with pytest.raises(TypeError, match=r"not '10.0.0.1:8786'"):
+        Client("10.0.0.1:8786")  # type: ignore[arg-type]
+
+
+def test_without_dask_a_client_serves_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dask", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with Client():
+        assert sa.ones(4, chunks=2).sum().compute() == 4

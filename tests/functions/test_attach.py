@@ -1,0 +1,136 @@
+"""Jobs that outlive their client: submitted here, fetched there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sarray as sa
+from sarray.local_functions import local_functions
+from tests.functions.processes import is_alive, session, until
+from tests.functions.programs import slow_block
+from tests.house.tree import ROOT
+from wukong_sched.drivers import home as homes
+from wukong_sched.errors import JobCancelled
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home whose functions are gone afterwards."""
+    path = tmp_path / "home"
+    yield path
+    if path.exists():
+        homes.end(path)
+        assert sorted(entry.name for entry in path.iterdir()) == ["lock"]
+    local_functions.cache_clear()
+
+
+@pytest.fixture
+def x() -> sa.Array:
+    return sa.random.default_rng(5).standard_normal((400, 20), chunks=(100, 20))
+
+
+def submitted(home: Path) -> tuple[subprocess.Popen[str], str]:
+    """A client in a process of its own, and the id of the job that it has submitted."""
+    command = [sys.executable, "-m", "tests.functions.submitter", str(home)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def test_a_job_submitted_is_the_job_computed(x: sa.Array) -> None:
+    q, r = sa.tsqr(x)
+    job = sa.submit((q, r), {"mean": x.mean(), "text": "kept"}, executor="functions", workers=2)
+    (found_q, found_r), rest = job.result(60)
+    np.testing.assert_array_equal(found_q, q.compute())
+    np.testing.assert_array_equal(found_r, r.compute())
+    assert rest == {"mean": x.mean().compute(), "text": "kept"}
+    assert job.done() and job.result() is job.result()
+    assert job.report().tasks >= 4 and job.report().invocations >= 1
+    assert job.report().to_dict()["job"] == job.id
+    with pytest.raises(LookupError, match=f"no job {job.id}"):
+        sa.attach(job.id)
+
+
+def test_the_job_of_one_array_is_an_array(x: sa.Array) -> None:
+    job = (x + 1).submit(executor="functions", workers=2)
+    found = sa.attach(job.id)
+    np.testing.assert_array_equal(found, (x + 1).compute())
+
+
+def test_a_job_can_be_cancelled_and_waited_for_in_vain(x: sa.Array) -> None:
+    slow = sa.map_blocks(slow_block, sa.ones((200, 4), chunks=(1, 4))).sum()
+    job = slow.submit(executor="functions", workers=2)
+    with pytest.raises(TimeoutError, match=job.id):
+        job.result(0.05)
+    assert not job.done()
+    sa.job_of(job.id).cancel()
+    with pytest.raises(JobCancelled, match=job.id):
+        job.result(30)
+
+
+def test_what_runs_here_is_not_submitted(x: sa.Array) -> None:
+    with pytest.raises(ValueError, match=r"'threads' ends with its caller.*executor=\"functions\""):
+        x.submit(executor="threads")
+    with pytest.raises(ValueError, match="there is no executor 'nowhere'"):
+        sa.attach("nowhere-123")
+
+
+def test_another_client_has_the_result_when_the_first_was_killed(home: Path) -> None:
+    client, id = submitted(home)
+    client.kill()
+    client.wait()
+    assert client.stdout is not None
+    client.stdout.close()
+    with sa.config(functions_home=str(home), functions_concurrency=2):
+        totals, columns = sa.attach(id, timeout=60)
+        assert totals == {"total": 160.0, "note": "kept"}
+        np.testing.assert_array_equal(columns, np.full(4, 40.0))
+        assert sa.last_report().tasks >= 41
+        with pytest.raises(LookupError, match=f"no job {id}"):
+            sa.attach(id)
+
+
+def test_nobody_else_is_let_into_a_home(home: Path) -> None:
+    home.mkdir(mode=0o755)
+    with sa.config(functions_home=str(home)), pytest.raises(PermissionError, match="chmod 700"):
+        sa.ones(4).sum().compute(executor="functions")
+    home.chmod(0o700)
+    with sa.config(functions_home=str(home), functions_concurrency=1):
+        assert float(sa.ones(4).sum().compute(executor="functions")) == 4
+    facts = home / homes.FACTS
+    assert stat.S_IMODE(facts.stat().st_mode) == 0o600
+    found = homes.found(home)
+    assert found is not None and found.key not in repr(found) and found.access_key not in repr(found)
+
+
+def test_functions_with_a_home_end_when_nobody_comes(home: Path) -> None:
+    with sa.config(functions_home=str(home), functions_concurrency=1, functions_linger=1):
+        assert float(sa.ones(4).sum().compute(executor="functions")) == 4
+        facts = homes.found(home)
+        assert facts is not None
+        until(lambda: not homes.is_kept(home), 30)
+        until(lambda: not is_alive(facts.pid) and not Path(facts.directory).exists())
+        assert float(sa.ones(5).sum().compute(executor="functions")) == 5
+
+
+def test_a_keeper_that_was_killed_is_replaced(home: Path) -> None:
+    with sa.config(functions_home=str(home), functions_concurrency=1):
+        assert float(sa.ones(4).sum().compute(executor="functions")) == 4
+        facts = homes.found(home)
+        assert facts is not None
+        os.kill(facts.pid, signal.SIGKILL)
+        until(lambda: not is_alive(facts.pid))
+        until(lambda: not Path(facts.directory).exists())
+        assert session(facts.pid) == []
+        assert float(sa.ones(5).sum().compute(executor="functions")) == 5
+    assert not list(Path(tempfile.gettempdir()).glob(f"{Path(facts.directory).name}*"))

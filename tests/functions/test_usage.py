@@ -1,0 +1,81 @@
+"""What executors count: starts, retries, time and bytes, whatever happens to them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.functions import programs
+from wukong_sched.drivers.functions import POLICY, LocalFunctions, run
+from wukong_sched.functions.metered import Meter, MeteredStorage
+from wukong_sched.functions.usage import forget_peak, recent_peak
+from wukong_sched.report import KINDS
+from wukong_sched.storage.filesystem import FilesystemObjects
+from wukong_sched.storage.keys import Keys
+from wukong_sched.storage.memory import MemoryStorage
+from wukong_sched.storage.tiles import TileStorage
+
+SCATTER = replace(POLICY, invoke_seconds=1e-6, latency=0.0, bandwidth=math.inf, quantum=1e-3, hold_bytes=0)
+
+
+def test_a_killed_attempt_is_an_invocation_and_a_retry(functions: LocalFunctions, tmp_path: Path) -> None:
+    report = run(programs.tree(4, programs.once(str(tmp_path), 0)), MemoryStorage(), functions).report
+    assert report.retries >= 1
+    assert report.invocations == len(report.usages) + report.retries
+    assert report.to_dict()["retries"] == report.retries
+    calm = run(programs.tree(4), MemoryStorage(), functions).report
+    assert (calm.retries, calm.invocations) == (0, len(calm.usages))
+
+
+def test_only_the_first_executor_of_a_process_is_cold(functions: LocalFunctions) -> None:
+    for _ in range(4):
+        report = run(programs.tree(40, programs.slow), MemoryStorage(), functions).report
+    assert report.usage.cold == 0 < report.invocations
+
+
+def test_the_time_is_split(functions: LocalFunctions) -> None:
+    report = run(programs.tree(40, programs.slow), MemoryStorage(), functions, policy=SCATTER).report
+    seconds = report.usage.seconds
+    assert set(seconds) <= set(KINDS)
+    assert seconds["compute"] >= 40 * 0.02
+    assert all(seconds[kind] >= 0 for kind in seconds)
+    assert sum(seconds.values()) <= report.usage.billed_seconds
+    assert 0 < report.usage.peak_memory <= report.usage.memory == 2048 << 20
+
+
+def test_fetching_within_a_task_is_no_computing() -> None:
+    meter = Meter()
+    meter.timed(lambda: sum(range(10**5)))
+    within = meter._within
+    meter.spent("compute", 5.0)
+    meter.spent("compute", 1.0)
+    meter.spent("fetch", 2.0)
+    assert within > 0
+    assert meter.usage.seconds == {"fetch": 2.0 + within, "compute": pytest.approx(6.0 - within)}
+
+
+def test_bytes_are_counted_as_they_are_in_memory_and_as_they_are_moved(tmp_path: Path) -> None:
+    meter, tiles = Meter(), TileStorage(FilesystemObjects(tmp_path), Keys("job"))
+    storage = MeteredStorage(tiles, meter)
+    blocks = {("a", (number,)): np.zeros(1000) for number in range(3)}
+    storage.put(blocks)
+    storage.get(list(blocks)[:2])
+    assert (meter.stored, meter.fetched) == (24_000, 16_000)
+    on_disk = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    assert tiles.saved.bytes_written == 24_000 - on_disk
+    assert tiles.saved.bytes_read == 16_000 - on_disk * 2 // 3
+    meter.made, meter.taken = 40_000, 10_000
+    assert meter.saved == 16_000  # what was fetched, and not taken, has saved nothing
+
+
+def test_a_peak_is_forgotten() -> None:
+    block = np.ones(60_000_000)
+    high = recent_peak()
+    assert high > block.nbytes
+    del block
+    forget_peak()
+    assert recent_peak() <= high

@@ -1,0 +1,79 @@
+"""Problems of any size: the model that was asked for, the same values whatever the chunks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+import sarray as sa
+from sarray.ml import make_classification, make_regression
+
+
+@pytest.mark.parametrize("make", [make_regression, make_classification])
+def test_values_depend_on_the_seed_and_not_on_the_chunks(make: Any) -> None:
+    first, again, other = (
+        sa.compute(*make(100, 6, random_state=seed, chunks=chunks))
+        for seed, chunks in ((3, (100, -1)), (3, (17, -1)), (4, 17))
+    )
+    for ours, same, different in zip(first, again, other, strict=True):
+        np.testing.assert_allclose(ours, same, rtol=1e-12)
+        assert (ours != different).any()
+
+
+@pytest.mark.parametrize("targets", [1, 3])
+def test_targets_are_those_of_the_weights(targets: int) -> None:
+    X, y, w = make_regression(
+        200, 8, n_informative=3, n_targets=targets, bias=2.5, coef=True, random_state=0, chunks=(50, -1)
+    )
+    wide = () if targets == 1 else (targets,)
+    assert (X.shape, y.shape, w.shape) == ((200, 8), (200, *wide), (8, *wide))
+    assert ((np.asarray(w).reshape(8, -1) != 0).sum(axis=0) == 3).all()
+    np.testing.assert_allclose(y, X.compute() @ w + 2.5, rtol=1e-9)
+    noisy = make_regression(20_000, 8, n_targets=targets, noise=3.0, random_state=0, coef=True, chunks=(5000, -1))
+    residual = noisy[1].compute() - noisy[0].compute() @ noisy[2]
+    np.testing.assert_allclose(residual.std(), 3.0, rtol=0.05)
+
+
+def test_classes_have_their_shares_and_features_their_kinds() -> None:
+    X, y = make_classification(
+        20_000, 8, n_informative=3, n_redundant=2, n_repeated=1, n_classes=3, n_clusters_per_class=2,
+        weights=[0.5, 0.3, 0.2], flip_y=0.0, class_sep=2.0, shuffle=False, random_state=1, chunks=(3000, -1),
+    )  # fmt: skip
+    values, labels = sa.compute(X, y)
+    assert (labels.dtype, values.dtype, y.chunks[0]) == (np.int64, np.float64, X.chunks[0])
+    np.testing.assert_allclose(np.bincount(labels) / len(labels), [0.5, 0.3, 0.2], atol=0.02)
+    assert np.linalg.matrix_rank(values - values.mean(axis=0)) == 5
+    assert (values[:, 5:6] == values[:, :5]).all(axis=0).sum() == 1
+    np.testing.assert_allclose(values[:, 6:].mean(axis=0), 0, atol=0.05)
+    nearest = KNeighborsClassifier().fit(values[:10_000, :3], labels[:10_000])
+    assert nearest.score(values[10_000:, :3], labels[10_000:]) > 0.85
+    assert nearest.score(values[10_000:, :3], labels[10_000:][::-1]) < 0.5
+
+
+def test_some_labels_are_drawn_again() -> None:
+    plain, flipped = (make_classification(20_000, 4, flip_y=share, random_state=2)[1].compute() for share in (0.0, 0.4))
+    np.testing.assert_allclose((plain != flipped).mean(), 0.2, atol=0.02)
+
+
+def test_features_are_moved_and_scaled() -> None:
+    plain = make_classification(100, 4, random_state=2)[0].compute()
+    moved = make_classification(100, 4, random_state=2, shift=1.0, scale=3.0)[0].compute()
+    np.testing.assert_allclose(moved, (plain + 1) * 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_informative": 30}, "of 20"),
+        ({"n_classes": 5}, "10 clusters of 2 .. n_informative=4 corners"),
+        ({"weights": [1, 2, 3]}, "are not the shares of 2 classes"),
+        ({"n_samples": 0}, "n_samples=0; write 1 or more"),
+        ({"chunks": (50, 10)}, r"type X.rechunk\(\{1: -1\}\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_classification(**options)

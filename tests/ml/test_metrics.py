@@ -1,0 +1,82 @@
+"""Scores against scikit-learn's, lazily."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+import sklearn.metrics
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sarray as sa
+from sarray.ml import accuracy_score, r2_score
+from tests.arrays.drawn import cuts
+
+SHAPES = st.one_of(st.tuples(st.integers(2, 30)), st.tuples(st.integers(2, 30), st.integers(1, 3)))
+
+
+def lazily(data: st.DataObject, values: Any) -> Any:
+    """The values in some chunks, or as they are."""
+    rows = sa.from_array(values, (data.draw(cuts(len(values))), *[1] * (values.ndim - 1)))
+    return data.draw(st.sampled_from([values, rows]))
+
+
+@given(data=st.data(), shape=SHAPES, normalize=st.booleans(), weighted=st.booleans(), seed=st.integers(0, 2**20))
+def test_accuracy(data: st.DataObject, shape: tuple[int, ...], normalize: bool, weighted: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    true, predicted = rng.integers(0, 2, (2, *shape))
+    if len(shape) == 2 and shape[1] == 1:
+        true, predicted = true[:, 0], predicted[:, 0]
+    weights = rng.random(shape[0]) if weighted else None
+    expected = sklearn.metrics.accuracy_score(true, predicted, normalize=normalize, sample_weight=weights)
+    given_true, given_predicted = lazily(data, true), lazily(data, predicted)
+    found = accuracy_score(given_true, given_predicted, normalize=normalize, sample_weight=weights)
+    assert isinstance(found, sa.Array) == any(isinstance(each, sa.Array) for each in (given_true, given_predicted))
+    assert float(found) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("multioutput", ["uniform_average", "variance_weighted", "raw_values"])
+@settings(max_examples=40)
+@given(
+    data=st.data(), shape=SHAPES, force=st.booleans(), weighted=st.booleans(), constant=st.booleans(),
+    met=st.booleans(), seed=st.integers(0, 2**20),
+)  # fmt: skip
+def test_r2(
+    multioutput: str, data: st.DataObject, shape: tuple[int, ...], force: bool, weighted: bool, constant: bool,
+    met: bool, seed: int,
+) -> None:  # fmt: skip
+    rng = np.random.default_rng(seed)
+    true, predicted = rng.integers(-4, 5, (2, *shape)) * 1.0
+    if constant:
+        true[(slice(None), *[0] * (true.ndim - 1))] = 2.0
+    predicted = true.copy() if met else predicted
+    weights = rng.integers(1, 4, shape[0]) * 1.0 if weighted else None
+    options: dict[str, Any] = {"multioutput": multioutput, "force_finite": force, "sample_weight": weights}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = sklearn.metrics.r2_score(true, predicted, **options)
+        found = r2_score(lazily(data, true), sa.from_array(predicted, 4), **options).compute()
+    np.testing.assert_allclose(found if np.ndim(expected) else float(np.squeeze(found)), expected, atol=1e-9)
+
+
+def test_dask_scores_are_dasks(rng: np.random.Generator) -> None:
+    true, predicted = rng.standard_normal((2, 50))
+    lazy = da.from_array(predicted, chunks=20)
+    found = r2_score(true, lazy)
+    assert isinstance(found, da.Array)
+    assert float(found) == pytest.approx(sklearn.metrics.r2_score(true, predicted))
+    assert float(accuracy_score(true > 0, lazy > 0)) == pytest.approx(((true > 0) == (predicted > 0)).mean())
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="there are 3 samples, and an array of shape"):
+        accuracy_score(sa.ones(3), sa.ones(4))
+    with pytest.raises(ValueError, match="multioutput='none' is not one of 'uniform_average'"):
+        r2_score(sa.ones(3), sa.ones(3), multioutput="none")
+    with pytest.raises(ValueError, match="needs two samples, got 1"):
+        r2_score(sa.ones(1), sa.ones(1))
+    with pytest.raises(ValueError, match=r"y_true has shape \(3, 2\), y_pred \(3, 3\)"):
+        r2_score(sa.ones((3, 2)), sa.ones((3, 3)))
+    assert accuracy_score(["a", "b"], ["a", "c"]) == 0.5

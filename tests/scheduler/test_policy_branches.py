@@ -1,0 +1,218 @@
+"""Each decision of the cost model goes either way by bandwidth or latency alone, and the executor does otherwise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sarray as sa
+from sarray.lower import lower
+from sarray.lowering.builder import Limits
+from tests.scheduler.scripts import Script, a, graph, node, v
+from wukong_sched.messages import (
+    Commit,
+    Fetch,
+    Fetched,
+    Give,
+    Instruction,
+    Invoke,
+    Peek,
+    Ran,
+    Run,
+    Store,
+    Stored,
+    Wait,
+    Woke,
+)
+from wukong_sched.policy import CostModel
+from wukong_sched.program import SINK
+
+MB = 10**6
+MODEL = CostModel(invoke_seconds=1e-3, quantum=1e-9, waits=True, unknown_seconds=0.1)
+NEAR = replace(MODEL, bandwidth=1e10, latency=1e-5)
+FAR = replace(MODEL, bandwidth=1e10, latency=5.0)
+NARROW = replace(MODEL, bandwidth=1e6, latency=1e-5)
+FREE = replace(MODEL, bandwidth=math.inf, latency=0.0)
+ONE = ("leaf", 0, 0, 1)
+
+
+def scripted(policy: CostModel, *rows: list[int], wanted: list[int], **others: Any) -> Script:
+    others.setdefault("sizes", lambda tile: MB)
+    return Script(graph(*rows, wanted=wanted, **others), policy)  # type: ignore[arg-type]
+
+
+def only(said: list[Instruction], kind: type) -> Any:
+    [found] = [instruction for instruction in said if isinstance(instruction, kind)]
+    return found
+
+
+@pytest.mark.parametrize(("policy", "gives"), [(NEAR, True), (FAR, False), (NARROW, False)])
+def test_give(policy: CostModel, gives: bool) -> None:
+    """Two consumers of one tile: one is given away if the tile moves faster than it runs."""
+    s = scripted(policy, [], [0], [0], wanted=[1, 2])
+    s.start(ONE)
+    s.fetched()
+    said = s.ran(0.1, idle=1)
+    assert isinstance(said[0], Store if gives else Run)
+    if gives:
+        assert only(s.stored(), Commit).gives == (Give("node[2]", (node(2),)),)
+
+
+@pytest.mark.parametrize(("policy", "fetched"), [(NARROW, ()), (FREE, (v(0),))])
+def test_keep(policy: CostModel, fetched: tuple[Any, ...]) -> None:
+    """A tile that was fetched stays for a reader that may come, where moving it costs something."""
+    s = scripted(policy, [], [0], [], [0, 2], wanted=[1, 3])
+    s.start(node(1), ("leaf", 1, 1, 2), seq=1)
+    s.fetched()
+    assert (v(0) in s.core.frontier.kept) is not bool(fetched)
+
+
+@pytest.mark.parametrize(("latency", "held"), [(1e-5, True), (1e-5, False)])
+def test_hold(latency: float, held: bool) -> None:
+    """Results are announced when they are old; what took a slow link longer is older."""
+    s = scripted(replace(NEAR, latency=latency), [], [], [0], [1], wanted=[2, 3])
+    s.start(ONE, ("leaf", 1, 1, 2))
+    s.fetched()
+    s.ran(0.1)
+    s.now = 0.01 if held else 1.0
+    assert isinstance(s.ran(0.1)[0], Fetch if held else Store)
+
+
+@pytest.mark.parametrize(("policy", "stored"), [(NARROW, (v(1),)), (FREE, (v(0), v(1)))])
+def test_store(policy: CostModel, stored: tuple[Any, ...]) -> None:
+    """With nothing to run, what is wanted is stored; what one task is still to read, only if that costs nothing."""
+    s = scripted(replace(policy, quantum=1.0), [], [], [], [0, 2], wanted=[1, 3])
+    s.start(("leaf", 0, 0, 2))
+    said = s.fetched()
+    while not isinstance(said[-1], Peek):
+        said = s.fetched() if isinstance(said[-1], Fetch) else s.ran(0.1)
+    assert s.peeked() == [Store(stored)]
+    s.stored()
+
+
+@pytest.mark.parametrize(("policy", "waits"), [(NARROW, True), (FAR, True), (FREE, False)])
+def test_wait(policy: CostModel, waits: bool) -> None:
+    """At a fan-in it waits as long as storing and fetching would take."""
+    s = scripted(policy, [], [], [0, 1], wanted=[2])
+    s.start(ONE)
+    s.fetched()
+    s.ran(0.1)
+    said = s.peeked()
+    assert said == ([Wait(policy.patience(MB) / 8)] if waits else [Store((v(0),))])
+
+
+@pytest.mark.parametrize(("link", "reads"), [(NARROW, "source"), (FREE, "/F")])
+def test_recompute(link: CostModel, reads: str) -> None:
+    """Q[i] comes from A[i], factored once more, where reflectors would move slowly."""
+    q, r = sa.linalg.tsqr(sa.from_array(np.ones((12, 2)), chunks=(4, 2)))
+    limits = Limits(1 << 30, 2, recomputes=link.recomputes)
+    program = lower([q.expression, r.expression], limits).program
+    task = program.producer((q.expression.name, (1, 0)))
+    assert task is not None
+    arrays = [array for array, _ in program.inputs(task)]
+    assert sum(reads in array for array in arrays) == 1 and len(arrays) == 2
+
+
+@pytest.mark.parametrize(("seconds", "yields"), [(0.01, False), (99.5, True)])
+def test_yield(seconds: float, yields: bool) -> None:
+    """It hands over before the end of its time."""
+    s = scripted(NEAR, [], [0], wanted=[1])
+    s.core.deadline = 100.0
+    s.start(ONE)
+    s.fetched()
+    s.now = seconds
+    said = s.ran(0.1)
+    assert isinstance(said[0], Store if yields else Run)
+
+
+def test_measured_rates_change_what_is_given() -> None:
+    """The link turns out to be slow: what was worth giving away is not any more."""
+    for seconds, kind in [(1e-4, Store), (10.0, Run)]:
+        s = scripted(NEAR, [], [0], [1], [1], wanted=[2, 3])
+        s.start(node(1), seq=1)
+        for _ in range(12):
+            s.core.policy = s.core.policy.observed(MB, seconds)
+        s.tell(Fetched((), seconds))
+        assert isinstance(s.ran(0.1, idle=1)[0], kind)
+
+
+def test_a_measured_event_replays() -> None:
+    s = scripted(NEAR, [], [0], wanted=[1])
+    s.start(node(1), seq=1)
+    s.tell(Fetched((), 0.5))
+    s.ran(0.1)
+    s.tell(Stored(0.25))
+    again = scripted(NEAR, [], [0], wanted=[1])
+    assert [again.tell(event) for event, _ in s.said] == [said for _, said in s.said]
+    assert again.core.policy == s.core.policy != NEAR
+
+
+# ---- selective discharge
+
+
+def test_a_retained_leaf_is_owed_by_itself_and_discharged_later() -> None:
+    s = scripted(replace(NARROW, quantum=1.0), [], [], [], [0, 2], wanted=[1, 3])
+    said = s.start(("leaf", 0, 0, 2))
+    while not isinstance(said[-1], Peek):
+        said = s.fetched() if isinstance(said[-1], Fetch) else s.ran(0.1)
+    s.peeked()
+    first = only(s.stored(), Commit)
+    assert first.arrivals == ((SINK, v(1), 2),) and first.cuts == ((("leaf", 0, 0, 2), (("leaf", (0,)),)),)
+    s.committed()
+    said = s.peeked()
+    while isinstance(said[-1], Wait):
+        s.tell(Woke())
+        said = s.peeked()
+    assert said == [Store((v(0),))]
+    assert only(s.stored(), Commit).discharged == (("leaf", (0,)),)
+    s.committed()
+    s.validate()
+
+
+def test_a_run_that_was_cut_short_goes_on() -> None:
+    s = scripted(replace(NEAR, quantum=100.0), [], [0], [1], [2], wanted=[3])
+    s.core.corrections = dict.fromkeys(("leaf", "node"), 1.0)
+    s.start(ONE)
+    [run] = s.fetched()
+    assert isinstance(run, Run) and len(run.steps) == 4
+    [rest] = s.tell(Ran(5.0, 0, left=2))
+    assert isinstance(rest, Run) and rest.steps == run.steps[2:]
+
+
+def test_a_run_that_was_cut_short_at_the_end_of_the_time_is_left_to_a_retry() -> None:
+    s = scripted(replace(NEAR, quantum=100.0), [], [0], [1], [2], wanted=[3])
+    s.core.corrections = dict.fromkeys(("leaf", "node"), 1.0)
+    s.core.deadline = 10.0
+    s.start(ONE)
+    [run] = s.fetched()
+    assert isinstance(run, Run) and run.limit == 5.0
+    s.now = 9.5
+    assert s.tell(Ran(9.5, 0, left=2)) == [Commit(0, yields=True)]
+    assert s.committed()[0] == Invoke(("e",))
+
+
+def test_a_quantum_of_nothing_is_one_task_at_a_time() -> None:
+    s = scripted(replace(NEAR, quantum=0.0), [], [0], [1], wanted=[2])
+    s.start(ONE)
+    assert s.core.batch.needs == {a(0): 0}
+    assert [len(run.steps) for run in (*s.fetched(), *s.ran(0.1), *s.ran(0.1))] == [1, 1, 1]
+
+
+def test_q_of_blocks_that_are_factored_again_is_the_same() -> None:
+    """To the last bit: the reflectors are made from the same block by the same kernel."""
+    from wukong_sched.drivers import serial
+    from wukong_sched.storage.memory import MemoryStorage
+
+    q, r = sa.linalg.tsqr(sa.from_array(np.random.default_rng(1).standard_normal((90, 6)), chunks=(20, 6)))
+    values = []
+    for link in (NARROW, FREE):
+        limits, storage = Limits(1 << 30, 2, recomputes=link.recomputes), MemoryStorage()
+        program = lower([q.expression, r.expression], limits).program
+        serial.run(program, storage)
+        values.append(storage.get(list(program.wanted())))
+    assert values[0].keys() == values[1].keys()
+    assert all(np.array_equal(values[0][tile], values[1][tile]) for tile in values[0])

@@ -1,0 +1,91 @@
+"""A Dask scheduler: what ``compute(scheduler=...)`` and ``dask.config.set(scheduler=...)`` call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import dask
+
+from wukong_sched.dask.callbacks import Callbacks, watching
+from wukong_sched.dask.graph import Call, Graph, nodes_of, program_of, value_of, without_constants
+from wukong_sched.drivers import serial
+from wukong_sched.drivers.named import run_named
+from wukong_sched.drivers.pump import inside_task
+from wukong_sched.errors import TaskError
+from wukong_sched.explicit import Explicit
+from wukong_sched.storage.memory import MemoryStorage
+
+IN_PROCESS = ("threads", "serial")
+"""Executors whose tasks can call back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """Runs Dask graphs on an executor of this engine, with so many workers (None: Dask's ``num_workers``, or all).
+
+    >>> import dask
+    >>> dask.delayed(sum)([1, 2]).compute(scheduler=Scheduler("serial"))
+    3
+    """
+
+    executor: str = "threads"
+    workers: int | None = None
+
+    def __call__(
+        self,
+        graph: Any,
+        keys: Any,
+        *,
+        executor: str | None = None,
+        num_workers: int | None = None,
+        callbacks: Any = None,
+        **ignored: Any,
+    ) -> Any:
+        """The values of a key, or of nested lists of keys as nested tuples.
+
+        `executor` and `num_workers` stand for this scheduler's own; other options of Dask's schedulers mean nothing
+        here. A task's exception is raised as itself, with a note that says which task it was.
+        """
+        nodes = nodes_of(graph)
+        with watching(nodes, callbacks) as watch:
+            values = _computed(nodes, keys, executor or self.executor, self._workers(num_workers), watch)
+        return _nested(keys, values)
+
+    def _workers(self, asked: int | None) -> int | None:
+        workers: int | None = asked or self.workers or dask.config.get("num_workers", None)
+        return workers
+
+
+def _computed(nodes: Graph, keys: Any, executor: str, workers: int | None, watch: Callbacks) -> Callable[[Any], Any]:
+    """What gives a key's value, when all are computed."""
+    wrap: Callable[[Call], Any] = watch.wrap if watch and executor in IN_PROCESS else (lambda call: call)
+    program = program_of(nodes if executor in IN_PROCESS else without_constants(nodes), keys, wrap)
+    storage = MemoryStorage()
+    try:
+        if inside_task():  # a task that computes a graph of its own does so here, as in Dask's threads
+            serial.run(program, storage)
+        else:
+            run_named(program, storage, executor, workers)
+    except TaskError as error:
+        cause = error.__cause__
+        if cause is None:
+            raise
+        cause.add_note(str(error))
+        raise cause from None
+    return partial(_value, program, storage)
+
+
+def _value(program: Explicit, storage: MemoryStorage, key: Any) -> Any:
+    tile = program.tile_of(key)
+    return value_of(storage.get((tile,))[tile])
+
+
+def _nested(keys: Any, value: Callable[[Any], Any]) -> Any:
+    return tuple(_nested(key, value) for key in keys) if isinstance(keys, list) else value(keys)
+
+
+get = Scheduler()
+"""The scheduler for threads: ``x.compute(scheduler=wukong_sched.dask.get)``."""

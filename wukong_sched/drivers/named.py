@@ -1,0 +1,128 @@
+"""Drivers by name, for programs that come from outside: futures, delayed calls, Dask's graphs.
+
+"threads" runs tasks in threads of this process, "serial" one after the other in the caller's, "functions" in processes
+of this machine that schedule each other, "simulate" here, in a cloud's virtual time. Functions are started once for
+each number of workers, stay warm for later jobs, and end with this process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from wukong_sched.program import Program
+from wukong_sched.report import Summary
+from wukong_sched.storage.protocol import Storage
+from wukong_sched.trace import Trace
+
+if TYPE_CHECKING:
+    from wukong_sched.drivers.functions import LocalFunctions
+
+Progress = Callable[[int, int], None]
+"""Told (tasks done, tasks)."""
+HANDLER = "wukong_sched.functions.entry.handler"
+MEMORY = 2048
+"""MB of one function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the caller wants beside the program."""
+
+    workers: int
+    progress: Progress | None
+    trace: Trace | None
+
+
+def _threads(program: Program, storage: Storage, asked: Asked) -> Summary:
+    from wukong_sched.drivers import threads
+
+    return threads.run(program, storage, workers=asked.workers, progress=asked.progress, trace=asked.trace)
+
+
+def _serial(program: Program, storage: Storage, asked: Asked) -> Summary:
+    from wukong_sched.drivers import serial
+
+    began = time.perf_counter()
+    serial.run(program, storage)
+    return Summary(len(program), 1, time.perf_counter() - began)
+
+
+def _functions(program: Program, storage: Storage, asked: Asked) -> Summary:
+    from wukong_sched.drivers import functions
+    from wukong_sched.functions.carried import Wishes
+    from wukong_sched.functions.filed import filed
+
+    wishes = Wishes(progress=asked.progress, trace=asked.trace)
+    return functions.run(program, storage, local_functions(asked.workers), park=filed, wishes=wishes).report
+
+
+def _simulate(program: Program, storage: Storage, asked: Asked) -> Summary:
+    from wukong_sched.drivers import simulate
+
+    return simulate.run(program, storage, trace=asked.trace)
+
+
+Driver = Callable[[Program, Storage, Asked], Summary]
+DRIVERS: Mapping[str, Driver] = {
+    "threads": _threads,
+    "serial": _serial,
+    "functions": _functions,
+    "simulate": _simulate,
+}
+"""Who can run a program, by name."""
+
+
+def driver_of(executor: str) -> Driver:
+    """The driver of this name; ValueError if there is none."""
+    if executor not in DRIVERS:
+        raise ValueError(f"there is no executor {executor!r}; known: {', '.join(DRIVERS)}")
+    return DRIVERS[executor]
+
+
+def run_named(
+    program: Program,
+    storage: Storage,
+    executor: str = "threads",
+    workers: int | None = None,
+    *,
+    progress: Progress | None = None,
+    trace: Trace | None = None,
+) -> Summary:
+    """Put the wanted tiles of the program into the storage, by the driver of this name.
+
+    `workers` tasks run at once, as many as this process has processors unless given. `progress` is told (tasks done,
+    tasks) by "threads" and "functions"; `trace` records what all but "serial" do. Raises ValueError for an unknown
+    name, TaskError from whatever a task raised, NestedComputeError within a task.
+
+    >>> from wukong_sched.explicit import Explicit
+    >>> from wukong_sched.storage.memory import MemoryStorage
+    >>> program, storage = Explicit.from_mapping({"a": (pow, 2, 5)}, ["a"]), MemoryStorage()
+    >>> run_named(program, storage, "serial").tasks, storage.get([program.tile_of("a")])
+    (1, {('value', (0,)): 32})
+    """
+    return driver_of(executor)(program, storage, Asked(workers or processors(), progress, trace))
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _cached_functions(concurrency: int, process: int) -> Any:
+    from wukong_sched.drivers.functions import LocalFunctions
+    from wukong_sched.functions.settings import FunctionSettings
+
+    function = FunctionSettings(HANDLER, concurrency=concurrency, provisioned=concurrency, memory=MEMORY)
+    return LocalFunctions(function)
+
+
+def local_functions(concurrency: int) -> LocalFunctions:
+    """So many functions on this machine; started by their first job, warm from then on."""
+    functions: LocalFunctions = _cached_functions(concurrency, os.getpid())
+    return functions

@@ -1,0 +1,340 @@
+"""The functions of this machine in virtual time: what ``executor="functions"`` would do, behind a given network.
+
+Everything but time is the real thing: the executors' core and policy, the tasks, the codec, the tiers and their
+placement, what a warm sandbox remembers, what travels inside invocations. A sandbox's requests pass the same token
+bucket as those of a real one, on a virtual clock, and are counted by the same tallies. So bytes are not forecast but
+found out, and so is time, but for what the processors do: that is the mean processor time of a rule's tasks, as
+`calibrated` has measured it, or else follows from their costs; functions share the few processors (`Machine.cores`)
+that there are.
+
+What remains between this and reality is who comes first. Where two executors give up waiting for each other at the same
+moment, or a split depends on who is free at that instant, a few tiles more or less are stored and fetched. With one
+sandbox every count is equal; with several, tasks, sources that are read once and wanted tiles are.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from wukong_sched.drivers.adversary import Adversary
+from wukong_sched.drivers.cloud import Cloud
+from wukong_sched.drivers.pump import Pump, Surroundings
+from wukong_sched.drivers.simulation import Doing, Simulation
+from wukong_sched.drivers.virtual import Process, Processors
+from wukong_sched.errors import TaskError
+from wukong_sched.functions.hints import HEAD, OVERHEAD
+from wukong_sched.functions.readahead import ReadAhead
+from wukong_sched.functions.warm import Recent, WarmStorage, warm_reader
+from wukong_sched.links import Links
+from wukong_sched.messages import Commit, Delete, Event, Fetch, Fetched, Invoke, Owed, Ran, Run, Store, Stored
+from wukong_sched.policy import Policy
+from wukong_sched.program import BlockReader, Program, Task, Tile
+from wukong_sched.storage.blocks import nbytes_of
+from wukong_sched.storage.codec import gain_needed
+from wukong_sched.storage.keys import Keys
+from wukong_sched.storage.memory import MemoryStorage
+from wukong_sched.storage.memory_objects import MemoryObjects
+from wukong_sched.storage.objects import Tally
+from wukong_sched.storage.protocol import Storage
+from wukong_sched.storage.shaped import Network, ShapedObjects
+from wukong_sched.storage.structured import BlockCodec
+from wukong_sched.storage.tiered import TieredObjects
+from wukong_sched.storage.tiles import TileStorage
+
+KEYS = Keys("rehearsal")
+SHARE = 6
+"""A sandbox keeps tiles in the so manieth part of its memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the sandboxes run on."""
+
+    sandboxes: int
+    cores: int
+    """Processors that they share."""
+    flops_per_second: float = 2e10
+    """Of one processor."""
+    memory_bandwidth: float = 4e9
+    """Bytes a second that a task reads and writes in memory."""
+    task_overhead: float = 2e-5
+    """Seconds of a task beside its work."""
+    dispatch: float = 1.5e-3
+    """Seconds from an event's arrival until a sandbox has it."""
+    start_seconds: float = 3e-3
+    """Processor seconds from then on until its executor asks for its record."""
+    memory: int = 2048 << 20
+    """Bytes of one sandbox."""
+    room: int = 1 << 20
+    """Bytes of one event."""
+
+    def cloud(self, links: Links) -> Cloud:
+        """Latencies, rates and limits for the simulator; those of storage are the network's matter."""
+        return Cloud(
+            store_latency=links.redis.write + links.coordination + links.invoke,  # a client's submission
+            coordination=links.coordination,
+            invoke=self.dispatch,
+            cold_start=links.cold_start,
+            concurrency=self.sandboxes,
+            backoff=1e-3,
+            tries=1 << 20,
+            watchdog=0.5,
+            lease=2.0,
+            grace=1.0,
+            flops_per_second=self.flops_per_second,
+            memory_bandwidth=self.memory_bandwidth,
+            task_overhead=self.task_overhead,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a job would take."""
+
+    seconds: float
+    """Virtual ones, from its submission until it is done."""
+    tasks: int
+    executors: int
+    bytes_read: Mapping[str, int]
+    """By tier: source, inline, redis, object."""
+    bytes_written: Mapping[str, int]
+    requests: Mapping[str, int]
+    rules: Mapping[str, float]
+    """Processor seconds that a task of each rule took in this process."""
+
+
+class Plain(ReadAhead):
+    """A program that reads by another function, and runs folds as they are: virtual helpers need no threads."""
+
+    def __init__(self, program: Program, read: Callable[[Tile], Any], timed: Callable[[str, float], None]) -> None:
+        super().__init__(program, Executor(), 0, read)
+        self._timed = timed
+        """Told how long a task of a rule took, its reading left out."""
+
+    def run(self, task: Task, block: BlockReader) -> Sequence[Any]:
+        """Run the task."""
+        reading = 0.0
+
+        def read(tile: Tile) -> Any:
+            nonlocal reading
+            began = time.thread_time()
+            found = block(tile)
+            reading += time.thread_time() - began
+            return found
+
+        began = time.thread_time()
+        made = self._program.run(task, read)
+        self._timed(task[0], time.thread_time() - began - reading)
+        return made
+
+
+class Sandbox:
+    """One environment: its network interface, its connections and what it remembers."""
+
+    def __init__(self, job: SimulatedFunctions) -> None:
+        self._job, self.owed = job, 0.0
+        """Seconds that its requests take beyond the present."""
+        links, tallies = job.links, job.tallies
+        self.network = Network(links.bandwidth, lambda: job.timeline.now + self.owed, self._sleep)
+        middle = ShapedObjects(MemoryObjects(job.middle, tallies["redis"]), links.redis, self.network)
+        large = ShapedObjects(MemoryObjects(job.large, tallies["object"]), links.objects, self.network)
+        self.objects = TieredObjects(middle, large, tally=tallies["inline"])
+        recent = Recent(job.machine.memory // SHARE)
+        self.storage = WarmStorage(TileStorage(self.objects, KEYS, job.codec), recent)
+        self.program = Plain(job.program, self._reader(warm_reader(self._source, recent)), job.timed)
+
+    def _sleep(self, seconds: float) -> None:
+        self.owed += seconds
+
+    def settle(self) -> float:
+        """The seconds owed, which are about to pass."""
+        owed, self.owed = self.owed, 0.0
+        return owed
+
+    def _reader(self, warm: Callable[[Tile], Any]) -> Callable[[Tile], Any]:
+        program = self._job.program
+        return lambda tile: program.read(tile) if program.is_cheap(tile[0]) else warm(tile)
+
+    def _source(self, tile: Tile) -> Any:
+        began = self.network.clock()
+        block = self._job.program.read(tile)
+        self.network.passed(began, self._job.links.objects.read, nbytes_of(block))
+        self._job.tallies["source"].add(read=nbytes_of(block), gets=1)
+        return block
+
+
+@dataclass(slots=True)
+class SimulatedFunctions(Simulation):
+    """One job on the sandboxes of one machine."""
+
+    links: Links = field(kw_only=True)
+    machine: Machine = field(kw_only=True)
+    codec: BlockCodec = field(kw_only=True)
+    tallies: dict[str, Tally] = field(kw_only=True)
+    middle: dict[str, bytes] = field(kw_only=True)
+    large: dict[str, bytes] = field(kw_only=True)
+    free: list[Sandbox] = field(default_factory=list)
+    """Warm ones without work; the last that worked is asked first."""
+    busy: dict[str, Sandbox] = field(default_factory=dict)
+    """By token."""
+    processors: Processors = field(init=False)
+    given: dict[str, tuple[Owed, ...]] = field(default_factory=dict)
+    """What new executors will owe."""
+    sent: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
+    """Tiles that travel inside invocations."""
+    rules: Mapping[str, float] = field(kw_only=True)
+    """Processor seconds of a task of a rule, where they are known."""
+    measured: dict[str, list[float]] = field(default_factory=dict)
+
+    def timed(self, rule: str, seconds: float) -> None:
+        """Note how long a task took here."""
+        self.measured.setdefault(rule, []).append(seconds)
+
+    def computing(self, task: Task) -> float:
+        """Processor seconds of a task."""
+        known = self.rules.get(task[0])
+        return self.cloud.work(self.program.cost(task)) if known is None else known + self.cloud.task_overhead
+
+    def provision(self) -> None:
+        """Let all sandboxes be warm."""
+        self.free = [Sandbox(self) for _ in range(self.machine.sandboxes)]
+        self.processors = Processors(self.timeline, self.machine.cores)
+
+    def enter(self, token: str) -> bool:
+        sandbox = self.busy[token] = self.free.pop() if self.free else Sandbox(self)
+        sandbox.objects.hints = self.sent.get(token.rpartition("#")[0], {})
+        return True
+
+    def leave(self, token: str) -> None:
+        self.free.append(self.busy.pop(token))
+
+    def surroundings(self, token: str) -> Surroundings:
+        sandbox = self.busy[token]
+        return replace(self.around, program=sandbox.program, storage=sandbox.storage)
+
+    # ---- what takes time
+
+    def executor(self, id: str, token: str, dies: float) -> Process:
+        """Everything that one executor does, after its process has looked at the event and loaded the program."""
+        yield from self.processors.use(self.machine.start_seconds)
+        yield from Simulation.executor(self, id, token, dies)
+
+    def moving(self, pump: Pump, instruction: Fetch | Store | Delete) -> Doing:
+        """Perform, and let the time pass that the requests take."""
+        event = pump.perform(instruction)
+        seconds = self.busy[pump.token].settle()
+        yield seconds
+        return replace(event, seconds=seconds) if isinstance(event, Fetched | Stored) else event
+
+    def fetch(self, pump: Pump, fetch: Fetch) -> Doing:
+        return self.moving(pump, fetch)
+
+    def store(self, pump: Pump, store: Store) -> Doing:
+        return self.moving(pump, store)
+
+    def delete(self, pump: Pump, delete: Delete) -> Doing:
+        return self.moving(pump, delete)
+
+    def work(self, pump: Pump, run: Run) -> Doing:
+        """Computing; a fold reads beside it."""
+        event, began = pump.perform(run), self.timeline.now
+        moving = self.busy[pump.token].settle()
+        yield from self.processors.use(sum(self.computing(task) for task, _, _ in run.steps))
+        yield max(0.0, began + moving - self.timeline.now)
+        seconds = self.timeline.now - began
+        return replace(event, seconds=seconds, idle=self.idle()) if isinstance(event, Ran) else event
+
+    def send(self, pump: Pump, commit: Commit) -> Event | None:
+        self.given.update((give.id, give.todo) for give in commit.gives)
+        return Simulation.send(self, pump, commit)
+
+    def send_off(self, pump: Pump, invoke: Invoke) -> Doing:
+        """Some at a time; each event with the small tiles that its executor will read."""
+        objects, beside = self.busy[pump.token].objects, self.links.invokes_beside
+        for id in invoke.ids:
+            self.sent[id] = objects.inline(self.needs(id), (self.machine.room - HEAD) * 3 // 4 - OVERHEAD)
+        for start in range(0, len(invoke.ids), beside):
+            yield self.links.invoke
+            pump.perform(Invoke(invoke.ids[start : start + beside]))
+        return None
+
+    def needs(self, id: str) -> list[str]:
+        """Keys of the stored tiles that an executor will read."""
+        tasks = [owed for owed in self.given.get(id, ()) if len(owed) == 2]
+        inputs = [tile for task in tasks for tile in self.program.inputs(task)]
+        return [KEYS.key(tile) for tile in inputs if self.program.is_task_array(tile[0])]
+
+    def sweep(self) -> Process:
+        """Nothing is left here that matters: the wanted tiles are to be read."""
+        return
+        yield
+
+
+def run(
+    program: Program,
+    storage: Storage,
+    links: Links,
+    machine: Machine,
+    *,
+    policy: Policy | None = None,
+    classes: Sequence[type] = (),
+    key: bytes = b"rehearsal",
+    rules: Mapping[str, float] | None = None,
+    log: Callable[[str], None] | None = None,
+) -> Rehearsal:
+    """Put the wanted tiles of the program into the storage, and say what that would take on this machine.
+
+    `policy` is what the functions behind these links have by default, unless given; `rules` are the processor seconds
+    of a task of each rule, as `Rehearsal.rules` gives them, where the tasks' costs shall not say. Raises TaskError from
+    whatever a task raised.
+    """
+    codec = BlockCodec(classes, key, worthwhile=gain_needed(links.bandwidth))
+    tallies = {name: Tally() for name in ("source", "inline", "redis", "object")}
+    middle, large = dict[str, bytes](), dict[str, bytes]()
+    unseen = TieredObjects(MemoryObjects(middle), MemoryObjects(large))
+    tiles = TileStorage(unseen, KEYS, codec)
+    job = SimulatedFunctions(
+        program,
+        tiles,
+        policy or links.policy(),
+        machine.cloud(links),
+        Adversary(0),
+        log=log,
+        links=links,
+        machine=machine,
+        codec=codec,
+        tallies=tallies,
+        middle=middle,
+        large=large,
+        rules=rules or {},
+    )
+    job.provision()
+    job.run()
+    if job.story is not None:
+        raise TaskError(job.story) from job.error
+    for tile in program.wanted():
+        storage.put(tiles.get([tile]))
+    return Rehearsal(
+        job.counts.ended,
+        job.counts.tasks,
+        job.counts.executors,
+        {name: tally.bytes_read for name, tally in tallies.items()},
+        {name: tally.bytes_written for name, tally in tallies.items()},
+        {name: tally.requests for name, tally in tallies.items()},
+        {rule: statistics.fmean(seconds) for rule, seconds in job.measured.items()},
+    )
+
+
+def calibrated(program: Program, links: Links, machine: Machine, **options: Any) -> Rehearsal:
+    """What the job would take, with its tasks as fast as they are here: run once to measure them, and once more.
+
+    Processor time is measured, so that other work on this machine does not matter much; BLAS is to be kept to one
+    thread. `options` are those of `run`.
+    """
+    first = run(program, MemoryStorage(), links, machine, **options)
+    return run(program, MemoryStorage(), links, machine, rules=first.rules, **options)

@@ -1,0 +1,248 @@
+"""What an executor has at hand, and what it can run next.
+
+A fan-in of which some inputs are here is *pending* until the others are here too, or a peek shows that they have
+arrived. Steps of the next Run are taken from the backlog and accounted for as if they had run: that makes further tasks
+ready, which join the same Run. Tiles that were stored or fetched stay in memory, *kept*, while a ready task will read
+them, and, where moving a tile costs something, as long as there is room and it has readers that did not run here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from wukong_sched.backlog import Backlog
+from wukong_sched.ledger import Ledger
+from wukong_sched.messages import Commit
+from wukong_sched.policy import Policy
+from wukong_sched.program import SINK, Program, Task, Tile
+
+Step = tuple[Task, list[Tile], list[Tile]]
+MOST_STEPS = 1024
+"""Tasks of one Run, however short they are."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is to run next, in one go."""
+
+    steps: list[Step] = field(default_factory=list)
+    needs: dict[Tile, int] = field(default_factory=dict)
+    """What must be fetched first -> the last step that reads it."""
+    seconds: float = 0.0
+    """Estimate."""
+
+
+@dataclass(slots=True)
+class Frontier:
+    """Pending tasks and kept tiles of one executor."""
+
+    program: Program
+    backlog: Backlog
+    ledger: Ledger
+    pending: dict[Task, int] = field(default_factory=dict)
+    """Fan-ins of which some inputs are here -> how many are not."""
+    kept: dict[Tile, int] = field(default_factory=dict)
+    """Stored tiles still in memory -> tasks that may yet read them here."""
+
+    # ---- the next Run
+
+    def plan(
+        self, policy: Policy, known: Collection[str], seconds: Callable[[Task], float], most: float, now: float
+    ) -> Batch:
+        """Choose the tasks of the next Run, of at most so many seconds, and what must be fetched for them.
+
+        A task of a rule that is not known runs alone, to show what such tasks take before many of them run in one go.
+        """
+        batch, nbytes, backlog = Batch(), 0, self.backlog
+        quantum, batch_bytes = min(policy.quantum, most), policy.batch_bytes
+        steps, needs = batch.steps, batch.needs
+        while not steps or (batch.seconds < quantum and nbytes < batch_bytes and len(steps) < MOST_STEPS):
+            rule = backlog.next_rule()
+            new = rule not in known
+            if rule is None or (new and steps):
+                break
+            task = backlog.take()
+            batch.seconds += seconds(task)
+            drops: list[Tile] = []
+            for tile in self.use(task, drops):
+                if tile not in needs:
+                    nbytes += self.program.nbytes(tile)
+                needs[tile] = len(steps)
+            steps.append((task, self.make(task, drops, now), drops))
+            if new:
+                break
+        if needs:
+            self._let_go(batch, policy)
+        return batch
+
+    def _let_go(self, batch: Batch, policy: Policy) -> None:
+        """What is fetched is dropped with its last reader in this Run, or kept for later ones."""
+        readers: dict[Tile, int] = {}
+        if policy.keeps(1):
+            for task, _, _ in batch.steps:
+                for tile in self.program.inputs(task):
+                    if tile in batch.needs:
+                        readers[tile] = readers.get(tile, 0) + 1
+        for tile, last in batch.needs.items():
+            left = self._readers(tile) - readers[tile] if readers else 0
+            if left > 0 and self.ledger.maker(tile) not in self.ledger.ran:
+                self.kept[tile] = left
+            else:
+                batch.steps[last][2].append(tile)
+        drops = self._evict(policy)
+        if drops:
+            batch.steps[-1][2].extend(drops)
+
+    def _readers(self, tile: Tile) -> int:
+        """Tasks that read a tile."""
+        return self.ledger.total(tile) - self.program.is_wanted(tile)
+
+    def _evict(self, policy: Policy) -> list[Tile]:
+        """Tiles to forget because there is no room: those that were kept first, unless a ready task reads them."""
+        size = self.program.nbytes
+        total = sum(map(size, self.kept))
+        if policy.keeps(total):
+            return []
+        wanted = self._read_by(self.backlog.ready)
+        dropped = []
+        for tile in [tile for tile in self.kept if tile not in wanted]:
+            if policy.keeps(total):
+                break
+            total -= size(tile)
+            dropped.append(tile)
+            del self.kept[tile]
+        return dropped
+
+    def _read_by(self, tasks: Collection[Task]) -> set[Tile]:
+        inputs = self.program.inputs
+        return {tile for task in tasks for tile in inputs(task)}
+
+    def use(self, task: Task, drops: list[Tile]) -> list[Tile]:
+        """Account for the inputs of a task that is about to run; the tiles that must be fetched for it."""
+        program, ledger, kept = self.program, self.ledger, self.kept
+        owed = task in self.backlog.owed
+        needs: list[Tile] = []
+        stored = False
+        for tile in program.inputs(task):
+            if not owed and ledger.is_local(tile, task):
+                if ledger.used(tile):
+                    drops.append(tile)
+                continue
+            if program.is_task_array(tile[0]):
+                stored = True
+                ledger.consumed.append((tile, task, ledger.total(tile)))
+            elif program.is_cheap(tile[0]):
+                continue
+            if tile in kept:
+                kept[tile] -= 1
+                if not kept[tile]:
+                    del kept[tile]
+                    drops.append(tile)
+            elif tile not in ledger.open:
+                needs.append(tile)
+        if stored or owed:
+            ledger.settled.append(task)
+        return [] if program.streams(task) else needs
+
+    def make(self, task: Task, drops: list[Tile], now: float) -> list[Tile]:
+        """Account for the outputs of a task that is about to run, and find who can run next."""
+        ledger, pending, ready, kept = self.ledger, self.pending, self.backlog.ready, self.kept
+        ledger.ran.add(task)
+        outputs = self.program.outputs(task)
+        for tile in outputs:
+            if kept:
+                kept.pop(tile, None)  # announced in part by an earlier attempt, and fetched by this one
+            consumers = ledger.edges(tile)
+            if not consumers:
+                drops.append(tile)
+                continue
+            ledger.made(tile, len(consumers), now)
+            for consumer in reversed(consumers):
+                if consumer in pending:
+                    pending[consumer] -= 1
+                elif consumer != SINK:
+                    pending[consumer] = len(self.produced(consumer)) - 1
+                else:
+                    continue
+                if not pending[consumer]:
+                    del pending[consumer]
+                    ready.append(consumer)
+        return outputs
+
+    def produced(self, task: Task) -> list[Tile]:
+        """Inputs of the task that tasks write."""
+        produced_by_task = self.program.is_task_array
+        return [tile for tile in self.program.inputs(task) if produced_by_task(tile[0])]
+
+    # ---- what others do
+
+    def arrived(self, bits: Mapping[Task, Collection[Tile]]) -> None:
+        """Which inputs have arrived of the tasks peeked at: those that miss nothing are ready."""
+        for task, there in bits.items():
+            if not any(tile not in self.ledger.open and tile not in there for tile in self.produced(task)):
+                del self.pending[task]
+                self.backlog.ready.append(task)
+
+    def shared(self, idle: bool = False) -> list[Tile]:
+        """Open tiles that others wait for, as far as we can tell: wanted ones, and those of several readers.
+
+        A tile that only one task is still to read stays here, for that task will run where most of its inputs are. So
+        does one whose readers are all ready to run here. With nothing to do we also offer what its reader does not name
+        first: of all who hold inputs of a fan-in, the holder of the first (an accumulator, as rules are written) waits
+        for the others, so that no two wait for each other, and no two store what one of them could have kept.
+        """
+        ready, found = set(self.backlog.ready), []
+        for tile, count in self.ledger.open.items():
+            if self.program.is_wanted(tile):
+                found.append(tile)
+                continue
+            readers = [task for task in self.ledger.edges(tile) if task not in self.ledger.ran and task not in ready]
+            if readers and (count > 1 or (idle and self._first(readers[0]) != tile)):
+                found.append(tile)
+        return found
+
+    def _first(self, task: Task) -> Tile:
+        """The input that a task names first, of those that tasks write."""
+        return self.produced(task)[0]
+
+    def committed(
+        self, commit: Commit, joined: list[Task], part: Collection[Task], policy: Policy, now: float
+    ) -> tuple[Tile, ...]:
+        """Adopt what the commit did: who owes what, and which tiles are still of use here; those to forget."""
+        tiles = self.ledger.leaving(part)
+        memory = {**dict.fromkeys(self.kept, 0), **dict.fromkeys(tiles, 0)}
+        everything = len(part) == len(self.ledger.ran)
+        readers = self._remaining(tiles, commit)
+        self.ledger.discharge(part, dict(commit.announced), now)
+        self.backlog.committed(commit.discharged, joined, commit.gives, self.ledger.ran)
+        self._forget_pending(tiles, everything)
+        for task in self.backlog.ready if memory else ():
+            for tile in self.program.inputs(task):
+                if tile in memory:
+                    memory[tile] += 1
+        if policy.keeps(1):
+            memory = {tile: max(count, readers[tile]) for tile, count in memory.items()}
+        self.kept = {tile: count for tile, count in memory.items() if count}
+        return (*(tile for tile, count in memory.items() if not count), *self._evict(policy))
+
+    def _remaining(self, tiles: Collection[Tile], commit: Commit) -> dict[Tile, int]:
+        """Readers that may yet run here, of the tiles that leave and of those that are kept."""
+        opened = {tile: self.ledger.open[tile] - self.program.is_wanted(tile) for tile in tiles}
+        readers = {**self.kept, **opened}
+        for task in [task for give in commit.gives for task in give.todo if len(task) == 2]:
+            for tile in self.program.inputs(task):
+                if tile in readers:
+                    readers[tile] -= 1
+        return readers
+
+    def _forget_pending(self, tiles: Collection[Tile], everything: bool) -> None:
+        """A fan-in none of whose inputs is ours alone any more belongs to whoever completes it."""
+        if everything:
+            self.pending.clear()
+            return
+        local = self.ledger.is_local
+        for tile in tiles:
+            for task in self.program.consumers(tile):
+                if task in self.pending and not any(local(other, task) for other in self.program.inputs(task)):
+                    del self.pending[task]

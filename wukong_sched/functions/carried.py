@@ -1,0 +1,155 @@
+"""A job carried by functions from its submission to its report, wherever the functions are.
+
+Submitting, waiting and collecting are three steps, which different clients may take: whoever knows a job's name and
+key may wait for it, and fetch what it was wanted for. Leaving nothing behind is the last one's duty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from wukong_sched.functions.news import told
+from wukong_sched.functions.places import Places
+from wukong_sched.functions.plan import Plan
+from wukong_sched.functions.submitted import Submitted
+from wukong_sched.policy import Policy
+from wukong_sched.program import Program
+from wukong_sched.report import Facts, Report
+from wukong_sched.storage.protocol import Storage
+from wukong_sched.trace import Trace
+
+NEWS = 0.5
+"""Seconds between two words of an executor, where somebody looks."""
+LOOK = 0.5
+"""Seconds between two looks at them."""
+
+Park = Callable[[Program, str], Program]
+"""Puts what a program holds to where the functions of a job of this name find it."""
+
+
+def as_it_is(program: Program, job: str) -> Program:
+    """Park nothing."""
+    return program
+
+
+class Functions(Protocol):
+    """Functions somewhere, and their stores."""
+
+    @property
+    def policy(self) -> Policy:
+        """How jobs are scheduled here, unless they say so themselves."""
+
+    @property
+    def renewal(self) -> float:
+        """Seconds between two renewals of a lease."""
+
+    @property
+    def places(self) -> Places:
+        """The stores."""
+
+    @property
+    def key(self) -> bytes:
+        """Signs what is pickled."""
+
+    def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
+        """Begin a job, and see that somebody looks after it."""
+
+    def attach(self, job: str) -> Submitted:
+        """A job that somebody has submitted here; LookupError if there is none."""
+
+    def look(self, job: Submitted) -> Callable[[], str]:
+        """What tells, asked now and then, why no function can do anything; it may help, too."""
+
+    def counts(self) -> Mapping[str, Any]:
+        """What the service has counted since it began."""
+
+    def settle(self) -> None:
+        """Wait a little for executors to report."""
+
+    def finish(self, submitted: Submitted, *, over: bool) -> None:
+        """Leave nothing of a job behind, whether it is over or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a job's user wants beside its values."""
+
+    policy: Policy | None = None
+    """None: that of the place."""
+    keeps: bool = False
+    """Whether wanted tiles outlive the job, and those that are stored are not made again."""
+    progress: Callable[[int, int], None] | None = None
+    """Told (tasks done, tasks) now and then."""
+    trace: Trace | None = None
+    """Takes what executors record."""
+    arithmetic: str = ""
+    """What decides the bits of BLAS; functions that compute otherwise refuse the job."""
+
+
+NONE = Wishes()
+
+
+def begin(
+    functions: Functions, program: Program, wishes: Wishes = NONE, park: Park = as_it_is, job: str = ""
+) -> Submitted:
+    """Submit a program, with what it holds parked."""
+    name = job or secrets.token_hex(8)
+    news = NEWS if wishes.progress is not None else math.inf
+    policy = wishes.policy or functions.policy
+    parked = park(program, name)
+    plan = Plan(parked, policy, functions.renewal, news, wishes.trace is not None, arithmetic=wishes.arithmetic)
+    return functions.submit(plan, keeps=wishes.keeps, job=name)
+
+
+def collect(
+    functions: Functions, job: Submitted, storage: Storage, wishes: Wishes = NONE, seconds: float = math.inf
+) -> tuple[Report, Mapping[str, Any]]:
+    """Wait for a job, put its wanted tiles into the storage, and say what it did; it is not finished yet.
+
+    Raises as `Submitted.wait`.
+    """
+    before = functions.counts()
+    job.wait(_watching(functions, job, wishes), seconds)
+    for blocks in job.blocks():
+        storage.put(blocks)
+    functions.settle()
+    usages = job.usages()
+    if wishes.trace is not None:
+        job.traced_into(wishes.trace)
+    after = functions.counts()
+    retried, throttled = (after.get(name, 0) - before.get(name, 0) for name in ("retried", "throttled"))
+    facts = Facts("", job.name.job, True, 0, retried, throttled, job.resumed)
+    return Report(sum(each.tasks for each in usages), len(usages), job.seconds(), usages, facts), after
+
+
+def _watching(functions: Functions, job: Submitted, wishes: Wishes) -> Callable[[], str]:
+    look, progress = functions.look(job), wishes.progress
+    if progress is None:
+        return look
+    objects, total, last = job.cloud.objects(), len(job.plan.program), time.monotonic()
+
+    def watch() -> str:
+        nonlocal last
+        if time.monotonic() - last > LOOK:
+            last = time.monotonic()
+            progress(min(told(objects, job.name.job), total), total)
+        return look()
+
+    return watch
+
+
+@contextlib.contextmanager
+def finished(functions: Functions, job: Submitted) -> Iterator[Submitted]:
+    """The job, of which nothing is left afterwards, however it ends."""
+    over = False
+    try:
+        yield job
+        over = True
+    finally:
+        functions.finish(job, over=over)

@@ -1,0 +1,195 @@
+"""Calls as tasks of functions: processes of their own.
+
+Whatever waits becomes a job, as long as there are fewer jobs than workers; a moment after the last submission, so that
+calls that belong together are one program. Results come back when the job is done and, while it runs, a few times a
+second. What nobody holds a future of, and another call of the same job needs, does not come back at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from weakref import ref
+
+from wukong_sched.drivers.crew import Crew
+from wukong_sched.drivers.named import local_functions
+from wukong_sched.explicit import Explicit
+from wukong_sched.futures.calls import Call, CallFuture
+from wukong_sched.futures.parcel import Failed, Parcel, Returned, packed
+from wukong_sched.futures.record import Records
+from wukong_sched.futures.waiting import Waiting
+from wukong_sched.program import SINK, Tile
+from wukong_sched.storage import pickled
+
+QUIET, LONGEST = 0.001, 0.05
+"""Seconds without a new call after which a job begins, and that its first call waits at most."""
+SPARE = 2
+"""Jobs beyond one for each worker: of a job that is over, usage is still collected."""
+
+
+class Parcels:
+    """The calls of one job, packed; what cannot be packed fails at once."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        self._functions: dict[int, tuple[Any, bytes]] = {}
+        self._tasks: dict[int, tuple[Any, ...]] = {}
+        self._numbers: dict[CallFuture, int] = {}
+        inner = {need for call in calls for need in call.needs}
+        with pickled.own_modules_by_value():
+            for call in calls:
+                if call.starts_away(self._numbers):
+                    self._pack(call)
+        self._kept = {n: f for f, n in self._numbers.items() if f not in inner or _is_awaited(f)}
+        self._refs = {n: ref(f) for f, n in self._numbers.items()}
+        self._numbers.clear()
+        inner.clear()
+        calls.clear()
+
+    def _pack(self, call: Call) -> None:
+        try:
+            function = self._function(call.function)
+            arguments, needed = call.partly_given(self._numbers)
+            parcel = Parcel(str(getattr(call.function, "__name__", call.function)), function, packed(*arguments))
+        except Exception as error:  # whatever the pickling of the function or an argument raises
+            call.future.set_exception(error)
+        else:
+            self._numbers[call.future] = call.number
+            self._tasks[call.number] = (parcel, *needed)
+
+    def _function(self, function: Callable[..., Any]) -> bytes:
+        known = self._functions.get(id(function))
+        if known is None:
+            known = self._functions[id(function)] = function, pickled.dumps_by_value(function)
+        return known[1]
+
+    def program(self) -> Explicit | None:
+        """The program that leaves behind what somebody may ask for; None if nothing is left to run."""
+        wanted = [n for n, found in self._refs.items() if found() is not None]
+        program = Explicit.from_mapping(self._tasks, wanted) if wanted else None
+        self._functions.clear()
+        if program is not None:
+            self._refs = {program.tile_of(n)[1][0]: self._refs[n] for n in wanted}
+            self._kept = {program.tile_of(n)[1][0]: future for n, future in self._kept.items()}
+        return program
+
+    def future(self, tile: Tile) -> CallFuture | None:
+        """Whoever waits for a tile; nobody, once it was delivered."""
+        place = tile[1][0]
+        self._kept.pop(place, None)
+        found = self._refs.pop(place, None)
+        return found() if found is not None else None
+
+    def waiting(self) -> list[CallFuture]:
+        """Futures that have nothing yet."""
+        return [future for found in self._refs.values() if (future := found()) is not None]
+
+
+def _is_awaited(future: CallFuture) -> bool:
+    """Whether somebody will be told of its end, although nobody may hold it."""
+    return bool(getattr(future, "_done_callbacks", None) or getattr(future, "_waiters", None))
+
+
+class Deliveries:
+    """A store that hands results to futures."""
+
+    def __init__(self, parcels: Parcels) -> None:
+        self._parcels = parcels
+
+    def put(self, blocks: Mapping[Tile, Any]) -> None:
+        """Deliver, what was not delivered before."""
+        for tile, block in blocks.items():
+            future = self._parcels.future(tile)
+            if future is not None:
+                deliver(future, block)
+
+    def get(self, tiles: Sequence[Tile]) -> dict[Tile, Any]:
+        """Nothing."""
+        return {}
+
+    def delete(self, tiles: Iterable[Tile]) -> None:
+        """Nothing to do."""
+
+    def tiles(self) -> Iterable[Tile]:
+        """None."""
+        return ()
+
+
+def deliver(future: CallFuture, block: Any) -> None:
+    """Resolve a future with what came back."""
+    try:
+        if isinstance(block, Failed):
+            future.set_exception(block.open())
+        else:
+            future.set_result(block.open() if isinstance(block, Returned) else block)
+    except Exception as error:  # whatever loading the result raises, before anything was set
+        future.set_exception(error)
+
+
+class FunctionsAway:
+    """Jobs in local functions."""
+
+    def __init__(self, workers: int, waiting: Waiting, records: Records) -> None:
+        self.changed, self._waiting, self._records = waiting.changed, waiting, records
+        self._workers = workers
+        self.crew = Crew(workers + SPARE, self)
+
+    def waits(self) -> bool:
+        """Whether calls wait."""
+        return bool(self._waiting)
+
+    def is_empty(self) -> bool:
+        """Whether no calls wait or are parked."""
+        return self._waiting.is_empty()
+
+    def runs(self) -> bool:
+        """Never: functions share their work themselves."""
+        return False
+
+    def look(self) -> None:
+        """Nothing to do."""
+
+    def begin(self) -> None:
+        """Make one job of all that waits, and see it through."""
+        self._linger()
+        calls = self._waiting.take()
+        if not calls:
+            return
+        edges = any(call.needs for call in calls)
+        parcels = Parcels(calls)
+        program = parcels.program()
+        if program is not None:
+            try:
+                self._run(program, parcels, edges)
+            except BaseException as error:  # whatever broke the job
+                for future in parcels.waiting():
+                    future.set_exception(error)
+
+    def _linger(self) -> None:
+        deadline, seen = time.monotonic() + LONGEST, -1
+        while time.monotonic() < deadline and seen != (seen := len(self._waiting.calls)):
+            time.sleep(QUIET)
+
+    def _run(self, program: Explicit, parcels: Parcels, edges: bool) -> None:
+        from wukong_sched.drivers import functions
+        from wukong_sched.functions.carried import Wishes
+
+        # Without edges there is nothing to be gained from holding a result back.
+        policy = functions.POLICY if edges else replace(functions.POLICY, hold_seconds=0.0)
+        trace, deliveries, jobs = self._records.trace(), Deliveries(parcels), list[Any]()
+        wishes = Wishes(policy, progress=partial(_stream, jobs, deliveries, set()), trace=trace)
+        places = local_functions(self._workers)
+        functions.run(program, deliveries, places, submitted=jobs.append, wishes=wishes)
+        self._records.add(program, trace)
+
+
+def _stream(jobs: list[Any], deliveries: Deliveries, delivered: set[Tile], done: int, total: int) -> None:
+    """Deliver what a running job has stored since the last time."""
+    for job in jobs:
+        arrived = job.coordination.read([SINK]).arrived.get(SINK, frozenset())
+        new = [tile for tile in arrived if tile not in delivered]
+        if new:
+            delivered.update(new)
+            deliveries.put(job.storage.get(new))

@@ -1,0 +1,147 @@
+"""`FunctionExecutor`: an executor of `concurrent.futures` whose calls are tasks of this scheduler."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from typing import Any, Protocol
+
+from wukong_sched.drivers.crew import Crew
+from wukong_sched.drivers.named import Progress, driver_of, processors
+from wukong_sched.futures.away import FunctionsAway
+from wukong_sched.futures.bar import Counter, progress_of
+from wukong_sched.futures.calls import Call, CallFuture, numbering
+from wukong_sched.futures.here import NamedHere, ThreadsHere
+from wukong_sched.futures.record import Record, Records
+from wukong_sched.futures.waiting import Waiting
+
+
+class Engine(Protocol):
+    """What makes jobs of the calls that wait."""
+
+    crew: Crew
+
+
+Engines = Callable[[int, Waiting, Records], Engine]
+ENGINES: Mapping[str, Engines] = {
+    "threads": ThreadsHere,
+    "functions": FunctionsAway,
+    "serial": lambda workers, waiting, records: NamedHere("serial", waiting, records),
+    "simulate": lambda workers, waiting, records: NamedHere("simulate", waiting, records),
+}
+"""How calls run, by the name of the driver."""
+
+
+class FunctionExecutor(Executor):
+    """Runs calls in "threads" of this process, in "functions" (processes of this machine), or by another driver.
+
+    A future among the arguments of a later call stands for its result, also within tuples, lists and dicts; what is
+    submitted together becomes one program, in which that is an edge. `workers`, or `max_workers`, calls run at once: as
+    many as this process has processors unless given. In functions, what is called travels by cloudpickle, and
+    exceptions come back with the remote traceback as their cause. `progress` shows a bar, or is told (calls done,
+    calls); with `record`, `records` has each job's program and trace.
+
+    >>> with FunctionExecutor() as executor:
+    ...     two = executor.submit(pow, 2, 1)
+    ...     executor.submit(sum, [two, two, 10]).result(), list(executor.map(abs, [-1, -2]))
+    (14, [1, 2])
+    """
+
+    def __init__(
+        self,
+        executor: str = "threads",
+        workers: int | None = None,
+        *,
+        max_workers: int | None = None,
+        progress: bool | Progress = False,
+        record: bool = False,
+    ) -> None:
+        driver_of(executor)
+        asked = workers if workers is not None else max_workers
+        if asked is not None and asked <= 0:
+            raise ValueError(f"workers or max_workers must be greater than 0, got {asked}")
+        self.executor, self.workers = executor, asked or processors()
+        self._records = Records(record)
+        self._waiting = Waiting()
+        self._crew = ENGINES[executor](self.workers, self._waiting, self._records).crew
+        self._waiting.wake = self._crew.call
+        self._number = numbering()
+        self._counter = Counter(progress_of(progress)) if progress else None
+        self._closed = False
+        weakref.finalize(self, self._crew.close).atexit = False
+
+    def __repr__(self) -> str:
+        return f"FunctionExecutor({self.executor!r}, workers={self.workers})"
+
+    @property
+    def records(self) -> list[Record]:
+        """The jobs that have ended, if they are recorded."""
+        return self._records.records
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> CallFuture:
+        """Call ``fn(*args, **kwargs)``; the future of what it returns. Raises RuntimeError after `shutdown`."""
+        call = Call(self._number(), fn, args, kwargs)
+        self._add([call])
+        return call.future
+
+    def submit_all(self, fn: Callable[..., Any], *iterables: Iterable[Any]) -> list[CallFuture]:
+        """The futures of ``fn(*arguments)`` for each tuple of arguments from the iterables, submitted together."""
+        number = self._number
+        calls = [Call(number(), fn, args, {}) for args in zip(*iterables, strict=False)]
+        self._add(calls)
+        return [call.future for call in calls]
+
+    def _add(self, calls: list[Call]) -> None:
+        with self._waiting.changed:
+            if self._closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            if self._counter is not None:
+                self._counter.expect([call.future for call in calls])
+            self._waiting.add(calls)
+            self._crew.call()
+
+    def map(
+        self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[Any]:
+        """The results of ``fn(*arguments)`` for each tuple of arguments from the iterables, in their order.
+
+        Everything is submitted at once. Each call is a task; how many an executor takes at a time is the scheduler's
+        decision, so `chunksize` is checked and changes nothing. Raises TimeoutError from the iterator when a result is
+        not there `timeout` seconds after this call, and what a call raised where its result would be.
+        """
+        if chunksize < 1:
+            raise ValueError(f"chunksize must be >= 1, got {chunksize}")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        return _results(self.submit_all(fn, *iterables), deadline)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls, cancel those that wait if asked to, and free everything when the others are done."""
+        with self._waiting.changed:
+            self._closed = True
+        if cancel_futures:
+            self._waiting.cancel()
+        self._crew.close()
+        if wait:
+            self._crew.join()
+
+
+def _results(futures: list[CallFuture], deadline: float | None) -> Iterator[Any]:
+    """The results in order; each future is forgotten as soon as its result is taken, and the rest cancelled at last."""
+    futures.reverse()
+    try:
+        while futures:
+            yield _taken(futures, deadline)
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _taken(futures: list[CallFuture], deadline: float | None) -> Any:
+    future: Future[Any] = futures.pop()
+    try:
+        return future.result(None if deadline is None else deadline - time.monotonic())
+    finally:
+        future.cancel()
+        del future

@@ -1,0 +1,183 @@
+"""Calls as tasks of this process: nothing is serialised, and each result is the future's as soon as it is there.
+
+On a crew of threads several jobs run at once. A job whose next call could run, but does not begin because the call
+before it takes long, while a thread rests, is abandoned: what it has not begun becomes part of a new job. So no call
+waits for another one as long as there is a free thread, as with `concurrent.futures.ThreadPoolExecutor`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from wukong_sched.drivers.crew import Crew, CrewJob
+from wukong_sched.drivers.named import run_named
+from wukong_sched.explicit import Explicit
+from wukong_sched.futures.calls import Call, CallFuture
+from wukong_sched.futures.record import Records
+from wukong_sched.futures.waiting import Waiting
+from wukong_sched.program import Tile
+
+
+class CallHere:
+    """The body of a call's task: runs it, unless it was taken back."""
+
+    __slots__ = ("__name__", "_begun", "_held")
+
+    def __init__(self, call: Call, begun: list[bool]) -> None:
+        self.__name__ = str(getattr(call.function, "__name__", call.function))
+        self._held, self._begun = [call], begun
+
+    def __call__(self, *results: None) -> None:
+        """Run the call, unless it, or a call that it needs, was taken back."""
+        if self.could_run() and (call := self.take()) is not None:
+            self._begun.append(True)
+            call.run()
+
+    def take(self) -> Call | None:
+        """The call, for whoever asks first."""
+        try:
+            return self._held.pop()
+        except IndexError:
+            return None
+
+    def could_run(self) -> bool:
+        """Whether the call has not begun although all that it needs is there."""
+        held = self._held[:]
+        return bool(held) and (not held[0].needs or held[0].is_ready())
+
+
+class Nowhere:
+    """A store for results that are at home already."""
+
+    def put(self, blocks: Mapping[Tile, Any]) -> None:
+        """Keep nothing."""
+
+    def get(self, tiles: Sequence[Tile]) -> dict[Tile, Any]:
+        """A sign for each: what executors here tell each other through the store is that a call has run."""
+        return dict.fromkeys(tiles)
+
+    def delete(self, tiles: Iterable[Tile]) -> None:
+        """Nothing to do."""
+
+    def tiles(self) -> Iterable[Tile]:
+        """None."""
+        return ()
+
+
+class Bodies:
+    """The tasks of one job's calls."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self.begun: list[bool] = []
+        self.bodies = [CallHere(call, self.begun) for call in calls]
+        places: dict[CallFuture, int] = {future: place for place, future in enumerate(call.future for call in calls)}
+        edges = [[places[need] for need in call.needs if need in places] for call in calls]
+        inner = {need for row in edges for need in row}
+        tasks = {place: (body, *edges[place]) for place, body in enumerate(self.bodies)}
+        self.program = Explicit.from_mapping(tasks, [place for place in tasks if place not in inner], value_bytes=1)
+
+    def fail(self, error: BaseException) -> None:
+        """The job broke: let nobody wait for what it has not begun."""
+        for body in self.bodies:
+            call = body.take()
+            if call is not None and call.starts():
+                call.future.set_exception(error)
+
+
+class ThreadsHere:
+    """Jobs on a crew of threads."""
+
+    def __init__(self, workers: int, waiting: Waiting, records: Records) -> None:
+        self.changed, self._waiting, self._records = waiting.changed, waiting, records
+        self._jobs: dict[CrewJob, Bodies] = {}
+        self._seen: dict[CrewJob, int] = {}
+        self.crew = Crew(workers, self)
+
+    def waits(self) -> bool:
+        """Whether calls wait."""
+        return bool(self._waiting)
+
+    def is_empty(self) -> bool:
+        """Whether no calls wait or are parked."""
+        return self._waiting.is_empty()
+
+    def runs(self) -> bool:
+        """Whether a job has calls that it has not begun."""
+        return any(len(bodies.begun) < len(bodies.bodies) for bodies in self._jobs.values())
+
+    def begin(self) -> None:
+        """Make one job of all that waits."""
+        calls = self._waiting.take()
+        if not calls:
+            return
+        bodies = Bodies(calls)
+        count = len(calls)
+        del calls
+        trace = self._records.trace()
+        job = CrewJob(self.crew, bodies.program, Nowhere(), self._ended, trace=trace)
+        with self.changed:
+            self._jobs[job] = bodies
+            if count > 1:
+                self.crew.reserve()
+        job.begin()
+
+    def _ended(self, job: CrewJob, error: BaseException | None) -> None:
+        with self.changed:
+            bodies = self._jobs.pop(job, None)
+            self._seen.pop(job, None)
+        self._records.add(job.program, job.trace)
+        if error is not None and bodies is not None:
+            bodies.fail(error)
+
+    def look(self) -> None:
+        """Take back what jobs have not begun since the last look, although they could."""
+        for job, bodies in list(self._jobs.items()):
+            begun = len(bodies.begun)
+            if self._seen.get(job) == begun and any(body.could_run() for body in bodies.bodies):
+                self._take_back(job, bodies)
+            else:
+                self._seen[job] = begun
+
+    def _take_back(self, job: CrewJob, bodies: Bodies) -> None:
+        job.abandon()
+        del self._jobs[job], self._seen[job]
+        self._records.add(job.program, job.trace)
+        self._waiting.put_back([call for body in bodies.bodies if (call := body.take()) is not None])
+
+
+class NamedHere:
+    """Jobs that a driver runs in this process, one after the other."""
+
+    def __init__(self, executor: str, waiting: Waiting, records: Records) -> None:
+        self.changed, self._waiting, self._records = waiting.changed, waiting, records
+        self._executor = executor
+        self.crew = Crew(1, self)
+
+    def waits(self) -> bool:
+        """Whether calls wait."""
+        return bool(self._waiting)
+
+    def is_empty(self) -> bool:
+        """Whether no calls wait or are parked."""
+        return self._waiting.is_empty()
+
+    def runs(self) -> bool:
+        """Never: with one thread nobody can rest meanwhile."""
+        return False
+
+    def look(self) -> None:
+        """Nothing to do."""
+
+    def begin(self) -> None:
+        """Make one job of all that waits."""
+        calls = self._waiting.take()
+        if not calls:
+            return
+        bodies, trace = Bodies(calls), self._records.trace()
+        del calls
+        try:
+            run_named(bodies.program, Nowhere(), self._executor, 1, trace=trace)
+        except BaseException as error:  # whatever broke the job
+            bodies.fail(error)
+        self._records.add(bodies.program, trace)

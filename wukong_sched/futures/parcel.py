@@ -1,0 +1,120 @@
+"""A call on its way to another process, and what comes back.
+
+The function travels pickled, once for all calls that share it, with what it uses of modules that are not installed; a
+process that gets it keeps it loaded. Results go from task to task as they are; pickled they are only when they leave
+their process. What cannot be pickled, or loaded again, is the exception of that one call.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from wukong_sched.futures.arguments import filled
+from wukong_sched.futures.calls import PLAIN
+from wukong_sched.storage import pickled
+
+LOADED = 16
+"""Functions that a process keeps."""
+
+
+class Returned:
+    """What a call returned; opened when somebody asks for it."""
+
+    __slots__ = ("_data", "_value")
+
+    def __init__(self, value: Any = None, data: bytes | None = None) -> None:
+        self._value, self._data = value, data
+
+    def open(self) -> Any:
+        """The value; raises what loading it raises."""
+        return self._value if self._data is None else pickled.loads(self._data)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        if self._data is not None:
+            return Returned, (None, self._data)
+        if type(self._value) in PLAIN:
+            return Returned, (self._value,)
+        try:
+            return Returned, (None, pickled.dumps(self._value))
+        except Exception as error:  # whatever the value's own pickling raises
+            return Failed(error).__reduce__()
+
+
+class Failed:
+    """What a call raised, with the traceback there as text."""
+
+    __slots__ = ("_data", "text")
+
+    def __init__(self, error: BaseException | None, text: str = "", data: bytes = b"") -> None:
+        self.text = text or "".join(traceback.format_exception(error))
+        self._data = data or _pickled(error)
+
+    def open(self) -> BaseException:
+        """The exception; its cause is the traceback."""
+        from concurrent.futures.process import _RemoteTraceback
+
+        error: BaseException = pickled.loads(self._data)
+        text: Any = f'\n"""\n{self.text}"""'
+        error.__cause__ = _RemoteTraceback(text)
+        return error
+
+    def __reduce__(self) -> tuple[type[Failed], tuple[None, str, bytes]]:
+        return Failed, (None, self.text, self._data)
+
+
+def _pickled(error: BaseException | None) -> bytes:
+    """The exception, or one that says what it was if it cannot travel."""
+    try:
+        data = pickled.dumps(error)
+        if isinstance(pickled.loads(data), BaseException):
+            return data
+    except Exception:  # whatever an exception's own pickling raises
+        pass
+    return pickled.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+class Parcel:
+    """The body of a call's task; results of other calls are handed in."""
+
+    __slots__ = ("__name__", "_arguments", "_function")
+
+    def __init__(self, name: str, function: bytes, arguments: Any) -> None:
+        self.__name__, self._function, self._arguments = name, function, arguments
+
+    def __reduce__(self) -> tuple[type[Parcel], tuple[str, bytes, Any]]:
+        return Parcel, (self.__name__, self._function, self._arguments)
+
+    def __call__(self, *results: Any) -> Any:
+        """Call the function: its result, `Returned` or an array as it is, or `Failed`."""
+        for result in results:
+            if isinstance(result, Failed):
+                return result
+        try:
+            function, arguments = loaded(self._function), self._arguments
+            args, kwargs = pickled.loads(arguments) if isinstance(arguments, bytes) else (arguments, {})
+            if results:
+                opened = [each.open() if isinstance(each, Returned) else each for each in results]
+                args, kwargs = filled((args, kwargs), opened)
+            value = function(*args, **kwargs)
+        except BaseException as error:  # whatever it is, it is for whoever asks for the result
+            return Failed(error)
+        return value if type(value) is np.ndarray and not value.dtype.hasobject else Returned(value)
+
+
+@lru_cache(maxsize=LOADED)
+def loaded(data: bytes) -> Callable[..., Any]:
+    """The function, loaded once in each process."""
+    function: Callable[..., Any] = pickled.loads(data)
+    return function
+
+
+def packed(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Arguments for a parcel: as they are if that means the same everywhere, pickled otherwise."""
+    if not kwargs and PLAIN.issuperset(map(type, args)):
+        return args
+    return pickled.dumps_by_value((args, kwargs))

@@ -1,0 +1,70 @@
+"""Calls that wait for a job.
+
+Whatever was submitted since the last job began becomes the next job: one program with a task for each call. Where a
+call needs the result of another one in the same job, that is an edge of the program. A result that is there is a
+constant. A call that needs a result of a job that still runs is parked until that is there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from wukong_sched.futures.calls import Call
+
+
+class Waiting:
+    """The calls of one executor that are in no job. `wake` is called, under the lock, when one waits no longer."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.wake: Callable[[], None] = self.changed.notify
+        self.calls: list[Call] = []
+        self._parked: dict[int, Call] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.calls)
+
+    def is_empty(self) -> bool:
+        """Whether there is none, not even a parked one."""
+        return not self.calls and not self._parked
+
+    def add(self, calls: Sequence[Call]) -> None:
+        """Put calls at the end."""
+        with self.changed:
+            self.calls.extend(calls)
+
+    def put_back(self, calls: Iterable[Call]) -> None:
+        """Put calls, which a job had taken, before those that were submitted later."""
+        with self.changed:
+            self.calls = sorted([*calls, *self.calls], key=lambda call: call.number)
+
+    def take(self) -> list[Call]:
+        """All calls that the next job can run, in an order in which needs come first."""
+        with self.changed:
+            calls, self.calls = self.calls, []
+            batch: dict[Future[Any], Call] = {}
+            for call in calls:
+                missing = next((need for need in call.needs if need not in batch and not need.done()), None)
+                if missing is None:
+                    batch[call.future] = call
+                else:
+                    self._parked[call.number] = call
+                    missing.add_done_callback(partial(self._unpark, call))
+            return list(batch.values())
+
+    def _unpark(self, call: Call, need: Future[Any]) -> None:
+        with self.changed:
+            del self._parked[call.number]
+            self.put_back([call])
+            self.wake()
+
+    def cancel(self) -> None:
+        """Cancel all."""
+        with self.changed:
+            calls = [*self.calls, *self._parked.values()]
+        for call in calls:
+            call.future.cancel()

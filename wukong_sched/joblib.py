@@ -1,0 +1,93 @@
+"""A backend of joblib: ``joblib.parallel_backend("sarray")``.
+
+joblib knows a backend by name once that is registered with it, and looks nowhere by itself. So this module, whose only
+purpose that is, registers the backend when it is imported; `sarray.joblib` is another name of it. ::
+
+    import joblib, sarray.joblib
+
+    with joblib.parallel_backend("sarray", n_jobs=2):              # or parallel_config(backend="sarray")
+        joblib.Parallel()(joblib.delayed(abs)(i) for i in range(-100, 0))
+
+Options: ``executor="functions"`` runs calls in processes of this machine. A call that itself uses joblib runs that
+one after the other where it is: the workers are all busy already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, register_parallel_backend  # type: ignore[import-untyped]
+
+from wukong_sched.drivers.named import processors
+from wukong_sched.futures.executor import FunctionExecutor
+
+NAME = "sarray"
+
+
+class SarrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
+    """Runs joblib's batches of calls, each a task, on a `FunctionExecutor` of its own."""
+
+    supports_retrieve_callback = True
+    default_n_jobs = -1
+
+    def __init__(self, *args: Any, executor: str = "threads", **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.executor_name = executor
+        self.uses_threads = self.supports_sharedmem = executor == "threads"
+        self._executor: FunctionExecutor | None = None
+        self._workers = 1
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        """Calls that run at once: all processors but ``-1 - n_jobs`` if that is negative."""
+        if n_jobs == 0:
+            raise ValueError("n_jobs == 0 in Parallel has no meaning; give -1 for all processors")
+        asked = -1 if n_jobs is None else n_jobs
+        return asked if asked > 0 else max(1, processors() + 1 + asked)
+
+    def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
+        """Be ready for calls."""
+        self.parallel = parallel
+        self._workers = self.effective_n_jobs(n_jobs)
+        return self._workers
+
+    def submit(self, func: Callable[[], Any], callback: Callable[[Future[Any]], None] | None = None) -> Future[Any]:
+        """The future of a batch."""
+        if self._executor is None:
+            self._executor = FunctionExecutor(self.executor_name, self._workers)
+        future = self._executor.submit(func)
+        if callback is not None:
+            future.add_done_callback(callback)
+        return future
+
+    def retrieve_result_callback(self, out: Future[Any]) -> Any:
+        """What a batch returned, or raised."""
+        return out.result()
+
+    def terminate(self) -> None:
+        """Free the workers."""
+        self._end(wait=True)
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        """Cancel what waits; what runs ends by itself."""
+        self._end(wait=False)
+
+    def _end(self, wait: bool) -> None:
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait, cancel_futures=True)
+
+    def get_nested_backend(self) -> tuple[Any, None]:
+        """Within a call, one after the other."""
+        from joblib._parallel_backends import SequentialBackend  # type: ignore[import-untyped]
+
+        return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
+
+
+def register() -> None:
+    """Tell joblib of the backend."""
+    register_parallel_backend(NAME, SarrayBackend)
+
+
+register()

@@ -1,0 +1,74 @@
+"""What things cost: list prices of AWS in us-east-1, in US dollars, as of `DATED`. Free tiers are left out.
+
+Sources: the pages "AWS Lambda pricing", "Amazon S3 pricing" and "Amazon ElastiCache pricing" of aws.amazon.com; each
+field says which, and what is priced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DATED = "2025-06"
+"""Year and month of the prices."""
+REGION = "us-east-1"
+HOUR = 3600.0
+MONTH = 30 * 24 * HOUR
+GB = 1 << 30
+"""Lambda and S3 count in powers of two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The table."""
+
+    lambda_gb_second: float = 0.0000166667
+    """A GB-second on x86, first tier (Lambda pricing, "Duration")."""
+    lambda_request: float = 0.20 / 1e6
+    """An invocation (Lambda pricing, "Requests")."""
+    s3_put: float = 0.005 / 1000
+    """A PUT, COPY, POST or LIST request, S3 Standard (S3 pricing, "Requests & data retrievals"); deletes are free."""
+    s3_get: float = 0.0004 / 1000
+    """A GET or any other request, S3 Standard (the same)."""
+    s3_gb_month: float = 0.023
+    """A GB for a month, S3 Standard, first 50 TB (S3 pricing, "Storage")."""
+    cache_node_hour: float = 0.1752
+    """A cache.r7g.large with Valkey: 20 % below Redis OSS at 0.219 (ElastiCache pricing, "On-demand nodes")."""
+    cache_node_bytes: float = 13.07 * GB
+    """Memory of that node (the same)."""
+
+    def functions(self, gb_seconds: float, requests: int) -> float:
+        """Of functions: memory times time, and invocations.
+
+        >>> round(Prices().functions(1000.0, 100), 6)
+        0.016687
+        """
+        return gb_seconds * self.lambda_gb_second + requests * self.lambda_request
+
+    def objects(self, puts: int, gets: int, byte_seconds: float = 0.0) -> float:
+        """Of the object store: requests, and bytes held for so many seconds.
+
+        >>> Prices().objects(1000, 1000)
+        0.0054
+        """
+        held = byte_seconds / GB / MONTH * self.s3_gb_month
+        return puts * self.s3_put + gets * self.s3_get + held
+
+    def cache(self, seconds: float, nodes: int = 1) -> float:
+        """Of so many cache nodes for that time; billed by the hour, here the part that was used.
+
+        >>> Prices().cache(1800.0)
+        0.0876
+        """
+        return seconds / HOUR * nodes * self.cache_node_hour
+
+    def cache_byte_seconds(self, byte_seconds: float) -> float:
+        """The share of a cache node's price that these bytes take, for as long as they are held."""
+        return byte_seconds / self.cache_node_bytes * self.cache_node_hour / HOUR
+
+    def function_second(self, memory: float) -> float:
+        """Of one function of so many bytes."""
+        return memory / GB * self.lambda_gb_second
+
+
+US_EAST_1 = Prices()
+"""The prices that reports and decisions use."""

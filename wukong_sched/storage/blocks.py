@@ -1,0 +1,24 @@
+"""How large blocks are in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any
+
+
+def nbytes_of(block: Any) -> int:
+    """Bytes of a block, as far as it tells: of its arrays, wherever in tuples, lists and dataclasses they are.
+
+    >>> import numpy as np
+    >>> nbytes_of(np.zeros(4)), nbytes_of((np.zeros(4), [np.zeros(2)]))
+    (32, 48)
+    """
+    nbytes = getattr(block, "nbytes", None)
+    if nbytes is not None:
+        return int(nbytes)
+    if isinstance(block, tuple | list):
+        return sum(map(nbytes_of, block))
+    if dataclasses.is_dataclass(block) and not isinstance(block, type):
+        return sum(nbytes_of(getattr(block, field.name)) for field in dataclasses.fields(block))
+    return sys.getsizeof(block)
