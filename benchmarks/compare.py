@@ -11,54 +11,18 @@ import argparse
 import contextlib
 import datetime
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from applications import APPLICATIONS, SYSTEMS, write_source
-from local import BLAS_VARIABLES, DROPPED, HERE, machine
+from local import machine
+from sides import HERE, Side
 
 Answers = dict[str, list[dict[str, Any]]]
 """{system: what it answered in each round}"""
-
-
-class System:
-    """The process of one system at one application and size."""
-
-    def __init__(self, application: str, system: str, size: int, directory: Path) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in DROPPED}
-        environment |= dict.fromkeys(BLAS_VARIABLES, "1")
-        command = [sys.executable, str(HERE / "compare_side.py"), application, system, str(size), str(directory)]
-        self._story = f"{application} {size} on {system}"
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=HERE.parent
-        )
-
-    def answer(self) -> str:
-        """Return the process's next line; RuntimeError if it has ended."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
-        if not line:
-            raise RuntimeError(f"{self._story}: the process ended with code {self._process.wait()}")
-        return line
-
-    def measure(self) -> dict[str, Any]:
-        """Have the work done once and return what is reported of it."""
-        assert self._process.stdin is not None
-        print("run", file=self._process.stdin, flush=True)
-        found: dict[str, Any] = json.loads(self.answer())
-        return found
-
-    def close(self) -> None:
-        """End the process."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait()
 
 
 def measured(application: str, size: int, systems: list[str], rounds: int, directory: Path) -> Answers:
@@ -68,9 +32,9 @@ def measured(application: str, size: int, systems: list[str], rounds: int, direc
     with contextlib.ExitStack() as stack:
         sides = {}
         for system in systems:
-            side = stack.enter_context(contextlib.closing(System(application, system, size, directory)))
+            side = Side("compare_side.py", (application, system, size, directory), threads=1)
+            sides[system] = stack.enter_context(contextlib.closing(side))
             side.answer()
-            sides[system] = side
         for _ in range(rounds):
             for system, side in sides.items():
                 answers[system].append(side.measure())

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 # This file runs as a script; its directory is on the path, the project's own may not be.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from applications import work
+from sides import serve
 
 
 def main(application: str, system: str, size: str, directory: str) -> None:
     """Set up, warm up, and serve until standard input ends."""
-    # Whatever a library prints must not be taken for an answer.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    with work(application, system, int(size), Path(directory)) as once:
-        once()
-        print("ready", file=answers, flush=True)
-        for _ in sys.stdin:
+    with contextlib.ExitStack() as stack:
+        once = stack.enter_context(work(application, system, int(size), Path(directory)))
+
+        def answer() -> dict[str, Any]:
             start = time.perf_counter()
             report = once()
-            print(json.dumps({"wall_s": time.perf_counter() - start, **report}), file=answers, flush=True)
+            return {"wall_s": time.perf_counter() - start, **report}
+
+        serve(lambda: answer)
 
 
 if __name__ == "__main__":

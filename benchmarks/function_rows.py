@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from function_work import WORKS, Facts, Once, Setting, chain, functions, ours, stored_in_vain, theirs, tree
+import simulated
+from function_work import WORKS, Facts, Once, Setting, chain, ours, stored_in_vain, theirs, tree
+from policies import JOBS, SANDBOXES, TOLERANCE, compared
+from simulated import functions
 
 Prepare = Callable[[Setting], AbstractContextManager[Once]]
 Round = Mapping[str, Facts]
@@ -146,9 +149,37 @@ def _chain(setting: Setting) -> Iterator[Once]:
 
         def once() -> Facts:
             found = ours(program, place)
-            return {**found, "reads": sum(found["gets"].values()), "writes": sum(found["puts"].values())}
+            reads = sum(count for tier, count in found["gets"].items() if tier != "source")
+            return {**found, "reads": reads, "writes": sum(found["puts"].values())}
 
         yield once
+
+
+@contextlib.contextmanager
+def _policies(setting: Setting) -> Iterator[Once]:
+    found: Facts = {"seconds": 0.0}
+    for name, job in JOBS.items():
+        for what, (costs, rules) in compared(name, job()).numbers().items():
+            found[f"{what}, {name}"] = costs / rules if rules else float(costs > 0)
+    yield lambda: found
+
+
+def _simulated(name: str) -> Prepare:
+    @contextlib.contextmanager
+    def prepared(setting: Setting) -> Iterator[Once]:
+        program = WORKS[name].program(setting)
+        with functions(setting.sandboxes, setting.shape) as place:
+
+            def once() -> Facts:
+                found = simulated.compared(name, program, place, 1)
+                moved = {what: pair for what, pair in found.differences().items() if what.startswith("bytes")}
+                megabytes = sum(abs(here - there) for here, there in moved.values()) / 1e6
+                times = {"seconds": found.seconds, "simulated": found.simulated.seconds, "ratio": found.ratio}
+                return {**times, "apart": megabytes, **moved}
+
+            yield once
+
+    return prepared
 
 
 def _both(name: str) -> Mapping[str, Prepare]:
@@ -171,9 +202,21 @@ def _alone(name: str, title: str, sandboxes: int, once: Prepare, limits: Sequenc
     }
 
 
+def _against_simulator(name: str) -> dict[str, Row]:
+    limits = [fact("simulated / measured time", "ratio", 1.25, 0.75, timed=True), fact("MB that differ", "apart", 0)]
+    row = Row(f"simulator against functions, {name}", 16, "aws", {OURS: _simulated(name)}, limits, name)
+    return {f"simulated_{name}": row}
+
+
+def _against_rules() -> Row:
+    names = [f"{what}, {name}" for name in JOBS for what in ("seconds", "invocations", "bytes")]
+    limits = [fact(f"x {name}", name, 1 + TOLERANCE) for name in names]
+    return Row('cost model against policy="wukong", simulated', SANDBOXES, "aws", {OURS: _policies}, limits)
+
+
 MOVED = [source(1.0), more_read(4), written(4)]
 TREE = [fact("ms a task", "ms_a_task", 1.0, timed=True), fact("tiles written in vain", "in_vain", 0)]
-CHAIN = [fact("invocations", "executors", 1), fact("reads", "reads", 0), fact("writes", "writes", 1)]
+CHAIN = [fact("invocations", "executors", 1), fact("reads from stores", "reads", 0), fact("writes", "writes", 1)]
 SVD = "SVD2 8000 x 8000, chunks 1000, k = 5"
 ROWS: Mapping[str, Row] = {
     **_pair("tsqr_r", "TSQR 262,144 x 128, R", [*MOVED, seconds(1.5)], [*MOVED, against(0.8)]),
@@ -184,5 +227,9 @@ ROWS: Mapping[str, Row] = {
     **_pair("svd2_power", f"{SVD}, q = 1", [source(4), intermediates(0.05)], [source(4), intermediates(0.05)]),
     **_alone("tree", "tree reduction, 4,096 empty leaves", 8, _tree, TREE),
     **_alone("chain", "a chain of 1,000 tasks", 2, _chain, CHAIN),
+    "policies": _against_rules(),
+    **_against_simulator("tsqr_r"),
+    **_against_simulator("gemm"),
+    **_against_simulator("cholesky"),
 }
 """By name."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from simulated import measured
+from simulated import QUIET, measured
 
 import sarray as sa
 from sarray.executors import limits_of
@@ -33,8 +33,6 @@ from wukong_sched.trace import Trace
 Facts = dict[str, Any]
 """What is measured of a job: `seconds`, and counts."""
 Once = Callable[[], Facts]
-QUIET = 10.0
-"""Seconds that executors have to report when their job is done."""
 
 
 @dataclass(frozen=True, slots=True)

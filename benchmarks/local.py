@@ -14,66 +14,25 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rows import BLAS_THREADS, ROWS, Row
+from sides import HERE, Side, SideEndedError
 
-HERE = Path(__file__).resolve().parent
 LEAST_SCALING = 1.7
 """What two processes must do at once, against one: below it the second core is somebody else's."""
-BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-DROPPED = ("OPENBLAS_CORETYPE", "PYTHONDONTWRITEBYTECODE", *BLAS_VARIABLES)
-"""Settings of the surroundings that would measure something other than the libraries as installed."""
 
 
-class SideEndedError(RuntimeError):
-    """A side's process ended without an answer."""
-
-
-class Side:
-    """A process that measures one side of one row when asked."""
-
-    def __init__(self, row: str, side: str, threads: int | None, scale: float) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in DROPPED}
-        environment |= {name: str(threads) for name in BLAS_VARIABLES if threads}
-        command = [sys.executable, str(HERE / "side.py"), row, side, str(scale)]
-        self._story = f"{row} on {side}"
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=HERE.parent
-        )
-
-    def answer(self) -> str:
-        """Return the process's next line."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
-        if not line:
-            raise SideEndedError(f"{self._story}: the process ended with code {self._process.wait()}")
-        return line
-
-    def ask(self) -> None:
-        """Have the work done once."""
-        assert self._process.stdin is not None
-        print("run", file=self._process.stdin, flush=True)
-
-    def measure(self) -> float:
-        """Have the work done once and return its seconds."""
-        self.ask()
-        return float(self.answer())
-
-    def close(self) -> None:
-        """End the process."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait()
+def side_of(row: str, side: str, threads: int | None, scale: float) -> Side:
+    """Start the process of one side of one row."""
+    return Side("side.py", (row, side, scale), threads)
 
 
 def scaling() -> float:
     """Return how much two processes do at once, against one alone."""
-    one, two = (Side("probe", "probe", 1, 1.0) for _ in range(2))
+    one, two = (side_of("probe", "probe", 1, 1.0) for _ in range(2))
     with contextlib.closing(one), contextlib.closing(two):
         one.answer(), two.answer()
         ratios = []
@@ -118,7 +77,7 @@ def measure_row(name: str, rounds: int, scale: float) -> dict[str, list[float]]:
         for peer in ROWS[name].sides:
             for threads in BLAS_THREADS[peer]:
                 label = f"{peer} {threads}" if threads else peer
-                sides[label] = stack.enter_context(contextlib.closing(Side(name, peer, threads, scale)))
+                sides[label] = stack.enter_context(contextlib.closing(side_of(name, peer, threads, scale)))
                 # One at a time: two that warm up together would share the memory and the cores.
                 sides[label].answer()
         rows = [{label: side.measure() for label, side in sides.items()} for _ in range(rounds)]

@@ -12,8 +12,9 @@ import os
 import statistics
 import sys
 
-from local import HERE, LEAST_SCALING, Side, duration, failures, scaling
+from local import LEAST_SCALING, duration, failures, scaling, side_of
 from ml_rows import ML_ROWS, ML_THREADS, pca_samples
+from sides import HERE
 
 BOTH = (1, os.cpu_count() or 1)
 
@@ -25,7 +26,7 @@ def measured(name: str, rounds: int, scale: float) -> dict[str, float]:
         sides = []
         for peer in ML_ROWS[name].sides:
             for threads in ML_THREADS.get(peer, BOTH):
-                sides.append((peer, stack.enter_context(contextlib.closing(Side(name, peer, threads, scale)))))
+                sides.append((peer, stack.enter_context(contextlib.closing(side_of(name, peer, threads, scale)))))
                 sides[-1][1].answer()
         samples = [[side.measure() for _, side in sides] for _ in range(rounds)]
     for (peer, _), seconds in zip(sides, zip(*samples, strict=True), strict=True):

@@ -120,8 +120,8 @@ EXECUTORS: Mapping[str, Executor] = {
     "threads": Executor(_run_threads, 16),
     "serial": Executor(_run_serial, 16),
     "functions": Executor(_run_remote, 1, _local, lambda asked: shape(asked.functions_shape) or LOCAL),
-    "numpywren": Executor(_run_numpywren, 1),
-    "pywren": Executor(_run_pywren, 1),
+    "numpywren": Executor(_run_numpywren, 1, None, lambda asked: shape(asked.functions_shape) or LOCAL),
+    "pywren": Executor(_run_pywren, 1, None, lambda asked: shape(asked.functions_shape) or LOCAL),
     "aws": Executor(_run_remote, 1, _aws, lambda asked: AWS),
 }
 """Who can run a job, by name."""

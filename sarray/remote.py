@@ -75,8 +75,10 @@ def run_in(way: Callable[..., Report], remote: Remote, job: Job) -> Report:
     if job.trace is not None:
         raise ValueError(f"trace: {job.settings.executor!r} has no executors to record; use executor='functions'")
     storage = Delivery(MemoryStorage(), job.places)
-    wishes = _wishes(remote, job.lowered, job.settings)
-    return way(job.lowered.program, storage, remote.functions, park=remote.park, wishes=wishes)
+    shown = bar(job.settings, job.progress)
+    with shown if shown is not None else contextlib.nullcontext() as progress:
+        wishes = replace(_wishes(remote, job.lowered, job.settings), progress=progress)
+        return way(job.lowered.program, storage, remote.functions, park=remote.park, wishes=wishes)
 
 
 def new_id(remote: Remote) -> str:

@@ -164,6 +164,7 @@ class ExecutorState:
         return self._peek()
 
     def _stored(self, event: Stored, now: float) -> list[Instruction]:
+        self.idle = event.idle
         self._observe(self.storing, event.seconds)
         return self._send()
 
@@ -246,12 +247,12 @@ class ExecutorState:
         return self._peek() if self.policy.retains(self.ledger.nbytes) else self._flush()
 
     def _given_part(self, gives: Sequence[Give]) -> set[Task] | None:
-        """The tasks to discharge so that these can be given away."""
+        """The tasks to discharge so that these can be given away: none if others owe nothing to what is held here."""
         if not self.policy.retains(self.ledger.nbytes):
             return None
         inputs = {tile for give in gives for task in give.todo if len(task) == 2 for tile in self.program.inputs(task)}
         here = [tile for tile in inputs if tile in self.ledger.open]
-        return self.ledger.closure([*here, *self.frontier.shared()])
+        return self.ledger.closure([*here, *self.frontier.shared()] if here else ())
 
     # ---- what is under way
 
@@ -302,6 +303,7 @@ class ExecutorState:
 
         def flushed(now: float) -> list[Instruction]:
             ids = tuple(give.id for give in gives)
+            self.idle = max(0, self.idle - len(ids))
             said = self._flushed(commits[-1], cuts, part, now)
             return [*said, *([Invoke(ids)] if ids else []), *self._next(yields, now)]
 

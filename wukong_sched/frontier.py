@@ -52,12 +52,13 @@ class Frontier:
     ) -> Batch:
         """Choose the tasks of the next Run, of at most so many seconds, and what must be fetched for them.
 
+        What that takes counts like work, for others are given a share only between two Runs.
         A task of a rule that is not known runs alone, to show what such tasks take before many of them run in one go.
         """
-        batch, nbytes, backlog = Batch(), 0, self.backlog
+        batch, nbytes, moving, backlog = Batch(), 0, 0.0, self.backlog
         quantum, batch_bytes = min(policy.quantum, most), policy.batch_bytes
         steps, needs = batch.steps, batch.needs
-        while not steps or (batch.seconds < quantum and nbytes < batch_bytes and len(steps) < MOST_STEPS):
+        while not steps or (batch.seconds + moving < quantum and nbytes < batch_bytes and len(steps) < MOST_STEPS):
             rule = backlog.next_rule()
             new = rule not in known
             if rule is None or (new and steps):
@@ -68,6 +69,7 @@ class Frontier:
             for tile in self.use(task, drops):
                 if tile not in needs:
                     nbytes += self.program.nbytes(tile)
+                    moving = policy.fetches(nbytes)
                 needs[tile] = len(steps)
             steps.append((task, self.make(task, drops, now), drops))
             if new:
@@ -188,9 +190,10 @@ class Frontier:
         """Open tiles that others wait for, as far as we can tell: wanted ones, and those of several readers.
 
         A tile that only one task is still to read stays here, for that task will run where most of its inputs are. So
-        does one whose readers are all ready to run here. With nothing to do we also offer what its reader does not name
-        first: of all who hold inputs of a fan-in, the holder of the first (an accumulator, as rules are written) waits
-        for the others, so that no two wait for each other, and no two store what one of them could have kept.
+        does one whose readers are all ready to run here. With nothing to do we also offer what is to meet others'
+        tiles elsewhere: of all who hold inputs of a fan-in, the holder of the first that it names (an accumulator, as
+        rules are written) keeps all that it has and waits for the others, so that no two wait for each other, and no
+        two store what one of them could have kept.
         """
         ready, found = set(self.backlog.ready), []
         for tile, count in self.ledger.open.items():
@@ -198,7 +201,7 @@ class Frontier:
                 found.append(tile)
                 continue
             readers = [task for task in self.ledger.edges(tile) if task not in self.ledger.ran and task not in ready]
-            if readers and (count > 1 or (idle and self._first(readers[0]) != tile)):
+            if readers and (count > 1 or (idle and self._first(readers[0]) not in self.ledger.open)):
                 found.append(tile)
         return found
 

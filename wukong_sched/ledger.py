@@ -187,7 +187,7 @@ class Ledger:
         self.settled = list(told)
         self.announced = dict(announced)
         self.ran = {task for task in self.ran if task not in part}
-        self.since = now
+        self.since = now if part else self.since
 
     def clear(self, announced: Mapping[Tile, int]) -> None:
         """Everything is discharged."""

@@ -9,15 +9,18 @@ for each function, in both directions together, since Lambda's limit is on the f
 to. What a burst allows beyond the sustained rate (Lambda: some 300 MiB after a pause) is left out, and so are limits of
 the services themselves: S3 grows with its requests, and a cache node bursts to 12.5 Gbit/s.
 
-Sources:
+Sources, as of October 2026. What is marked "not verified" is quoted from memory: the paper could not be read again, and
+what else was found says how near it is.
 
 * [Bodner] Bodner, Radig, Justen, Ritter, Rabl: An Empirical Evaluation of Serverless Cloud Infrastructure for
   Large-Scale Data Processing. arXiv 2501.07771, January 2025.
 * [Carver] Carver, Zhang, Wang, Anwar, Wu, Cheng: Wukong. SoCC 2020, arXiv 2010.07268, October 2020.
 * [Klimovic] Klimovic, Wang, Stuedi, Trivedi, Pfefferle, Kozyrakis: Pocket. OSDI, October 2018.
-* [Lambda] AWS Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle", 2025.
-* [S3] Amazon S3 User Guide, "Performance guidelines" and "Performance design patterns", 2025.
-* [EC2] Amazon EC2 instance types, network specifications of general purpose instances, 2025.
+* [Lambda] AWS Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle".
+* [S3] Amazon S3 User Guide, "Performance guidelines", "Performance design patterns" and "Multipart upload limits".
+* [EC2] Amazon EC2 User Guide, "Instance network bandwidth", and DescribeInstanceTypes for m5.
+* [boto3] Issue 3947 of boto/boto3, "Inconsistent/poor lambda invoke performance", November 2023.
+* [Cachee] cachee.ai, "Redis ElastiCache is slow", March 2026: a vendor's comparison with its own product.
 """
 
 from __future__ import annotations
@@ -95,20 +98,23 @@ class Links:
 
 
 AWS = Links(
-    # 1 KB from a function: get 12.1 ms, put 25.8 ms [Klimovic, section 6]; [S3] promises 100 to 200 ms or less.
+    # 1 KB from a function: get 12.1 ms, put 25.8 ms [Klimovic, section 6; not verified]. [S3]: "consistent small object
+    # latencies of roughly 100-200 milliseconds" as what to count on, medians of tens of milliseconds below 512 KB.
     # 16 connections of 85 to 90 MB/s each are more than one function's interface takes [S3].
     objects=Service(read=0.0121, write=0.0258, beside=16),
-    # 1 KB from a function: get 230, put 232 microseconds, ElastiCache in the same zone [Klimovic, section 6].
+    # 1 KB from a function: get 230, put 232 microseconds, ElastiCache in the same zone [Klimovic, section 6; not
+    # verified]. From a large instance in the same zone [Cachee] measured 339 on average.
     redis=Service(read=0.00023, write=0.000232, beside=1 << 30),
     coordination=0.00023,
-    # About 50 ms an invocation through boto3, many at once in threads [Carver, section 2].
+    # About 50 ms an invocation through boto3 [Carver, section 2; not verified]; 47 to 53 when all is warm, for a function
+    # of 3 to 10 ms whose answer is waited for [boto3]. That sixteen go at once is this project's own choice.
     invoke=0.05,
     invokes_beside=16,
-    # "From under 100 ms to over 1 second" [Lambda]; a Python function of this size lies between.
+    # "From under 100 ms to over 1 second" [Lambda]; half a second for a Python function of this size is a guess.
     cold_start=0.5,
-    # 600 Mbit/s [Klimovic, section 2], 75 MiB/s once a burst is used up [Bodner, section 4].
+    # 600 Mbit/s [Klimovic, section 2], 75 MiB/s once a burst is used up [Bodner, section 4]; neither verified.
     bandwidth=75e6,
-    # "Up to 10 Gbit/s": an m5.large in the region of the functions [EC2].
+    # "Up to 10 Gigabit": an m5.large in the region of the functions, over several connections; 0.75 for long [EC2].
     client_bandwidth=1.25e9,
 )
 
@@ -134,5 +140,5 @@ def shape(name: str) -> Links | None:
 S3_PART = 16 << 20
 """Bytes of a part, and of a ranged read: "typical sizes for byte-range requests are 8 MB or 16 MB" [S3]."""
 S3_MULTIPART = 64 << 20
-"""Bytes above which a value is written in parts: "multipart upload for objects above 100 MB" [S3], and a little
+"""Bytes above which a value is written in parts: "when your object size reaches 100 MB" [S3], and a little
 earlier, for what one connection of 85 MB/s would take most of a second."""

@@ -79,6 +79,8 @@ class Stored:
 
     seconds: float = 0.0
     """How long it took; 0 where nobody measures."""
+    idle: int = 0
+    """Executors that could start at once if they were invoked now."""
 
 
 @dataclass(frozen=True, slots=True)

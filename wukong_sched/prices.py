@@ -1,15 +1,21 @@
 """What things cost: list prices of AWS in us-east-1, in US dollars, as of `DATED`. Free tiers are left out.
 
-Sources: the pages "AWS Lambda pricing", "Amazon S3 pricing" and "Amazon ElastiCache pricing" of aws.amazon.com; each
-field says which, and what is priced.
+The prices are those of the pages "AWS Lambda pricing", "Amazon S3 pricing" and "Amazon ElastiCache pricing" of
+aws.amazon.com, here taken from what repeats them:
+
+* [List] AWS Price List API, service AmazonElastiCache, us-east-1, as public code recorded it on 2026-10-02.
+* [Paper] AWS whitepaper "How AWS Pricing Works", section "Lambda".
+* [Copies] several public documents of 2024 to 2026 that quote the page, all with the same number.
+
+Check them against the pages before you decide on money.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-DATED = "2025-06"
-"""Year and month of the prices."""
+DATED = "2026-10"
+"""Year and month in which the prices were compared with their sources."""
 REGION = "us-east-1"
 HOUR = 3600.0
 MONTH = 30 * 24 * HOUR
@@ -22,19 +28,19 @@ class Prices:
     """The table."""
 
     lambda_gb_second: float = 0.0000166667
-    """A GB-second on x86, first tier (Lambda pricing, "Duration")."""
+    """A GB-second on x86, first six thousand million in a month ([Paper] has 0.00001667, [Copies] all digits)."""
     lambda_request: float = 0.20 / 1e6
-    """An invocation (Lambda pricing, "Requests")."""
+    """An invocation [Paper]."""
     s3_put: float = 0.005 / 1000
-    """A PUT, COPY, POST or LIST request, S3 Standard (S3 pricing, "Requests & data retrievals"); deletes are free."""
+    """A PUT, COPY, POST or LIST request, S3 Standard [Copies]; deletes are free."""
     s3_get: float = 0.0004 / 1000
-    """A GET or any other request, S3 Standard (the same)."""
+    """A GET or any other request, S3 Standard [Copies]."""
     s3_gb_month: float = 0.023
-    """A GB for a month, S3 Standard, first 50 TB (S3 pricing, "Storage")."""
+    """A GB for a month, S3 Standard, first 50 TB [Copies]."""
     cache_node_hour: float = 0.1752
-    """A cache.r7g.large with Valkey: 20 % below Redis OSS at 0.219 (ElastiCache pricing, "On-demand nodes")."""
+    """A cache.r7g.large with Valkey, on demand: 20 % below Redis OSS at 0.219 [List]."""
     cache_node_bytes: float = 13.07 * GB
-    """Memory of that node (the same)."""
+    """Memory of that node [Copies]."""
 
     def functions(self, gb_seconds: float, requests: int) -> float:
         """Of functions: memory times time, and invocations.

@@ -22,6 +22,8 @@ from wukong_sched.drivers.functions import LocalFunctions
 from wukong_sched.errors import InfrastructureError, JobCancelled, NestedComputeError, TaskError
 from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.functions.submitted import Submitted
+from wukong_sched.storage.memory import MemoryStorage
+from wukong_sched.trace import Trace
 
 
 @pytest.mark.parametrize("leaves", [1, 2, 7, 60])
@@ -65,6 +67,35 @@ def test_the_bits_are_those_of_threads(way: Way) -> None:
         sa.compute(*values, executor=name, workers=2), sa.compute(*values, executor="threads", workers=2), strict=True
     ):
         assert ours.tobytes() == threads.tobytes()
+
+
+def test_both_run_what_comes_from_outside_by_name(way: Way) -> None:
+    from wukong_sched.drivers.named import run_named
+
+    name = next(name for name, each in WAYS.items() if each is way)
+    storage, program = MemoryStorage(), programs.tree(5)
+    assert run_named(program, storage, name, 2).tasks == len(program)
+    assert storage.get(list(storage.tiles())) == expected(program)
+
+
+def test_a_trace_is_refused(way: Way) -> None:
+    name = next(name for name, each in WAYS.items() if each is way)
+    with pytest.raises(ValueError, match=f"trace.*{name}"):
+        sa.ones(3).compute(executor=name, trace=Trace())
+
+
+def test_the_report_names_the_way(way: Way) -> None:
+    name = next(name for name, each in WAYS.items() if each is way)
+    x = sa.asarray(np.arange(12.0), chunks=4)
+    np.testing.assert_array_equal((x + 1).compute(executor=name, workers=2), np.arange(1.0, 13.0))
+    report = sa.last_report()
+    found = report.to_dict()
+    assert report.facts.executor == name
+    assert found["tasks"] == 3
+    assert found["bytes_read"]["source"] == 96
+    assert found["requests"]["object"] == 3
+    assert found["invocations"] == (3 if name == "pywren" else 2)
+    assert sum(found["seconds"].values()) <= sum(usage.billed_seconds for usage in report.usages) * 1.01
 
 
 def test_nothing_goes_through_redis_or_invocations(way: Way, functions: LocalFunctions) -> None:
@@ -161,18 +192,60 @@ def test_killed_sandboxes_are_made_up_for(tmp_path: Path, name: str) -> None:
 
 
 def test_duplicate_deliveries_change_nothing(functions: LocalFunctions) -> None:
-    from wukong_sched.baselines.numpywren import _event as worker
-    from wukong_sched.baselines.pywren import _event as call
+    from wukong_sched.baselines.numpywren import worker_event
+    from wukong_sched.baselines.pywren import call_event
 
     program = programs.tree(20, programs.slow)
 
     def again(job: Submitted) -> None:
         first = next(iter(program.expand(program.leaves()[0])))
-        functions.places.invoker().invoke([worker(job.name, 2), *[call(job.name, 0, first)] * 2])
+        functions.places.invoker().invoke([worker_event(job.name, 2), *[call_event(job.name, 0, first)] * 2])
 
     for way in WAYS.values():
         assert computed(way, program, functions, begun=again)[0] == expected(program)
     until(functions.service.endpoint.is_quiet)
+
+
+@pytest.mark.long
+def test_a_worker_that_is_frozen_loses_its_tasks_and_does_no_harm_when_it_wakes() -> None:
+    with LocalFunctions(FunctionSettings(HANDLER, concurrency=2, provisioned=2)) as functions:
+        until(lambda: len(functions.counts()["pids"]) == 2)
+        victim = functions.counts()["pids"][0]
+
+        def freeze(job: Submitted) -> None:
+            threading.Timer(0.2, os.kill, (victim, signal.SIGSTOP)).start()
+            threading.Timer(3.5, os.kill, (victim, signal.SIGCONT)).start()
+
+        program = programs.crowd(280)  # 2.8 s for two
+        found, report = computed(WAYS["numpywren"], program, functions, begun=freeze)
+        assert sorted(found.values()) == list(range(280))
+        assert report.tasks >= len(program)
+        assert left(functions) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", sorted(WAYS))
+def test_sandboxes_killed_at_any_moment_are_made_up_for(rng: np.random.Generator, name: str) -> None:
+    with LocalFunctions(FunctionSettings(HANDLER, concurrency=3, provisioned=3)) as functions:
+        over, kills = threading.Event(), []
+
+        def killer() -> None:
+            while len(kills) < 6 and not over.wait(float(rng.uniform(0.2, 0.6))):
+                if busy := functions.counts()["busy"]:
+                    kills.append(int(rng.choice(busy)))
+                    os.kill(kills[-1], signal.SIGKILL)
+
+        thread = threading.Thread(target=killer)
+        thread.start()
+        try:
+            found, _ = computed(WAYS[name], programs.tree(120, programs.slow), functions)
+        finally:
+            over.set()
+            thread.join()
+        assert list(found.values()) == [sum(range(120))]
+        assert kills
+        computed(WAYS[name], programs.tree(2), functions)
+        assert left(functions) == []
 
 
 @pytest.mark.long

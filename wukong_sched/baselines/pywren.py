@@ -106,7 +106,9 @@ class Level:
     def __init__(self, job: Submitted, functions: LocalFunctions, look: Look, number: int, tasks: list[Task]) -> None:
         self._job, self._functions, self._look = job, functions, look
         self._prefix = status_key(job.name.job, number, "")
-        self._missing = {status_key(job.name.job, number, name(task)): _event(job.name, number, task) for task in tasks}
+        self._missing = {
+            status_key(job.name.job, number, name(task)): call_event(job.name, number, task) for task in tasks
+        }
         self._calls = 0
 
     def run(self) -> None:
@@ -173,7 +175,8 @@ def story_key(job: str) -> str:
     return f"{Keys(job).job_prefix}story"
 
 
-def _event(name: JobName, level: int, task: Task) -> bytes:
+def call_event(name: JobName, level: int, task: Task) -> bytes:
+    """The invocation of a function for one task."""
     found = {"way": "pywren", "job": name.job, "program": name.program, "fingerprint": name.fingerprint}
     return json.dumps({**found, "id": in_words(task), "rule": task[0], "index": task[1], "level": level}).encode()
 

@@ -50,7 +50,8 @@ class Progress:
 class Queue:
     """One job's queue; threads may share it.
 
-    A lease lasts `lease` seconds. `exchange` carries each request out, in the time that a request takes there.
+    A lease lasts `lease` seconds, and a task that was handed out more than `attempts` times ends the job. `exchange`
+    carries each request out, in the time that a request takes there.
 
     >>> from wukong_sched.services.valkey import Valkey
     >>> with Valkey() as server:
@@ -66,9 +67,14 @@ class Queue:
     """
 
     def __init__(
-        self, server: Deployment, job: str, lease: float = 30.0, exchange: Exchange = lambda request: request()
+        self,
+        server: Deployment,
+        job: str,
+        lease: float = 30.0,
+        exchange: Exchange = lambda request: request(),
+        attempts: int = ATTEMPTS,
     ) -> None:
-        self._server, self._exchange, self._lease = server, exchange, lease
+        self._server, self._exchange, self._lease, self._attempts = server, exchange, lease, attempts
         self._base = "{" + job + "}:queue:"
         self._key = self._base + "job"
 
@@ -84,8 +90,8 @@ class Queue:
 
     def take(self, most: int) -> list[Task] | None:
         """At most so many tasks, leased; None if the job does not run."""
-        story = Story("scheduler", "queue", (), f"a task was handed out {ATTEMPTS} times and never completed")
-        answer = self._run(TAKE, [most, self._lease, ATTEMPTS, story_text(story)])
+        story = Story("scheduler", "queue", (), f"a task was handed out {self._attempts} times and never completed")
+        answer = self._run(TAKE, [most, self._lease, self._attempts, story_text(story)])
         return None if answer is None else [to_task(text(task)) for task in answer]
 
     def renew(self, tasks: Sequence[Task]) -> bool:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wukong_sched.coordination.protocol import Lease, Reply, State, View, invocation
+from wukong_sched.coordination.protocol import GRAVES, Lease, Reply, State, View, invocation
 from wukong_sched.errors import Story
 from wukong_sched.messages import Commit, Give, Owed
 from wukong_sched.program import Task, Tile
@@ -163,9 +163,15 @@ class MemoryCoordination:
             arrived = {task: frozenset(self._arrived.get(task, ())) for task in tasks}
             return View(self._state, self._epoch, self._story, startable, arrived)
 
-    def sweep(self) -> None:
+    def sweep(self, leaves: State = State.MISSING) -> None:
         with self._lock:
+            state, story = self._state, self._story
+            if leaves is State.LOST:
+                self._state = State.LOST if state is State.DONE else state
+                return
             self._clear()
+            if leaves is not State.MISSING and state is not State.MISSING:
+                self._state, self._story = (state, story) if state in GRAVES else (leaves, None)
 
 
 def _again(held: str, token: str) -> bool:

@@ -25,6 +25,13 @@ class State(enum.Enum):
     DONE = "done"
     FAILED = "failed"
     LOST = "lost"
+    CANCELLED = "cancelled"
+    SWEPT = "swept"
+    """Over, its results fetched."""
+
+
+GRAVES = frozenset({State.FAILED, State.CANCELLED, State.SWEPT})
+"""What stays of a job when the rest of it is forgotten, so that whoever still waits for it does not begin it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +95,9 @@ class Coordination(Protocol):
     def read(self, tasks: Sequence[Task] = ()) -> View:
         """The job's state, and which inputs of these tasks have arrived."""
 
-    def sweep(self) -> None:
-        """Forget the job."""
+    def sweep(self, leaves: State = State.MISSING) -> None:
+        """Forget the job, but that it is CANCELLED or SWEPT, if that is asked for; MISSING leaves nothing.
+
+        What is there of an earlier grave, or of a failure with its story, is left in place of that. A job that does
+        not exist leaves nothing. Leaving LOST lets a job that is DONE be made again, and forgets nothing.
+        """

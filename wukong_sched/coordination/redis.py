@@ -32,6 +32,7 @@ from wukong_sched.storage.retry import Retry
 
 CREATE, START = scripts.script(scripts.CREATE), scripts.script(scripts.START)
 COMMIT, READ = scripts.script(scripts.COMMIT), scripts.script(scripts.READ)
+BURY = scripts.script(scripts.BURY)
 LEASE = 60.0
 """Seconds."""
 GRACE = 15.0
@@ -39,6 +40,8 @@ GRACE = 15.0
 ATTEMPTS = 8
 SECONDS = 7 * 86400
 """Time after which the server forgets what nobody has swept; a job must not take as long."""
+GRAVE = 86400
+"""Seconds for which the server knows that a job was cancelled, or swept."""
 EDGES = 1000
 """Entries of a plan per script."""
 
@@ -109,9 +112,13 @@ class RedisCoordination:
         names = tuple(map(text, startable))
         return View(State(text(state)), int(epoch), to_story(text(story)), names, arrived)
 
-    def sweep(self) -> None:
-        self._unlink("")
-        self._server.one(Command(self._key, ["UNLINK", self._key]))
+    def sweep(self, leaves: State = State.MISSING) -> None:
+        if leaves is not State.MISSING:
+            self._run(BURY, [leaves.value, GRAVE])
+        if leaves is not State.LOST:
+            self._unlink("")
+        if leaves is State.MISSING:
+            self._server.one(Command(self._key, ["UNLINK", self._key]))
 
     def _unlink(self, beneath: str) -> None:
         """Forget all keys that begin so, but not the job's own, which goes last."""

@@ -2,7 +2,7 @@
 
 Keys of a job, all in the hash slot of its name::
 
-    {job}:job               hash   epoch, nonce, state, story
+    {job}:job               hash   epoch, nonce, state, story; of a job that is over, state and story alone
     {job}:<nonce>:lease     zset   record ids by expiry (seconds, the server's clock)
     {job}:<nonce>:x:<id>    hash   token, invocation, seq, attempts, announced, reply, count
     {job}:<nonce>:t:<id>    zset   todo, by the order in which it grew
@@ -185,6 +185,23 @@ else
 end
 if how ~= '' then finish(how, story) end
 return reply
+"""
+
+BURY = """
+local leaves, seconds, here = nextarg(), count(), state()
+if not here then return 0 end
+if leaves == 'lost' then
+    if here == 'done' then finish(leaves, '') end
+    return 0
+end
+if here == 'failed' then leaves = here end
+if here ~= 'cancelled' and here ~= 'swept' then
+    local story = call('HGET', job, 'story') or ''
+    call('DEL', job)
+    finish(leaves, story)
+end
+call('EXPIRE', job, seconds)
+return 1
 """
 
 READ = """

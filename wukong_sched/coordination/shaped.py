@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from wukong_sched.coordination.protocol import Coordination, Lease, Reply, View
+from wukong_sched.coordination.protocol import Coordination, Lease, Reply, State, View
 from wukong_sched.messages import Commit, Give
 from wukong_sched.program import Task, Tile
 from wukong_sched.storage.shaped import Network
@@ -40,9 +40,9 @@ class ShapedCoordination:
         self._network.passed(began, self._seconds)
         return view
 
-    def sweep(self) -> None:
+    def sweep(self, leaves: State = State.MISSING) -> None:
         began = self._network.clock()
-        self._coordination.sweep()
+        self._coordination.sweep(leaves)
         self._network.passed(began, self._seconds)
 
 

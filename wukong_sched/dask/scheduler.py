@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import dask
 from wukong_sched.dask.callbacks import Callbacks, watching
 from wukong_sched.dask.graph import Call, Graph, nodes_of, program_of, value_of, without_constants
 from wukong_sched.drivers import serial
+from wukong_sched.drivers.blas import single_threaded
 from wukong_sched.drivers.named import run_named
 from wukong_sched.drivers.pump import inside_task
 from wukong_sched.errors import TaskError
@@ -68,7 +70,8 @@ def _computed(nodes: Graph, keys: Any, executor: str, workers: int | None, watch
         if inside_task():  # a task that computes a graph of its own does so here, as in Dask's threads
             serial.run(program, storage)
         else:
-            run_named(program, storage, executor, workers)
+            with single_threaded() if _is_parallel(program, executor, workers) else nullcontext():
+                run_named(program, storage, executor, workers)
     except TaskError as error:
         cause = error.__cause__
         if cause is None:
@@ -76,6 +79,11 @@ def _computed(nodes: Graph, keys: Any, executor: str, workers: int | None, watch
         cause.add_note(str(error))
         raise cause from None
     return partial(_value, program, storage)
+
+
+def _is_parallel(program: Explicit, executor: str, workers: int | None) -> bool:
+    """Whether tasks run beside each other in this process, so that BLAS's own threads would only be in their way."""
+    return executor == "threads" and workers != 1 and len(program) > 1
 
 
 def _value(program: Explicit, storage: MemoryStorage, key: Any) -> Any:

@@ -1,7 +1,8 @@
 """Drivers by name, for programs that come from outside: futures, delayed calls, Dask's graphs.
 
 "threads" runs tasks in threads of this process, "serial" one after the other in the caller's, "functions" in processes
-of this machine that schedule each other, "simulate" here, in a cloud's virtual time. Functions are started once for
+of this machine that schedule each other, "numpywren" and "pywren" in the same processes, in these projects' ways
+(`wukong_sched.baselines`), "simulate" here, in a cloud's virtual time. Functions are started once for
 each number of workers, stay warm for later jobs, and end with this process.
 """
 
@@ -61,6 +62,24 @@ def _functions(program: Program, storage: Storage, asked: Asked) -> Summary:
     return functions.run(program, storage, local_functions(asked.workers), park=filed, wishes=wishes).report
 
 
+def _numpywren(program: Program, storage: Storage, asked: Asked) -> Summary:
+    from wukong_sched.baselines import numpywren
+
+    return _in_functions(numpywren.run, program, storage, asked)
+
+
+def _pywren(program: Program, storage: Storage, asked: Asked) -> Summary:
+    from wukong_sched.baselines import pywren
+
+    return _in_functions(pywren.run, program, storage, asked)
+
+
+def _in_functions(way: Callable[..., Summary], program: Program, storage: Storage, asked: Asked) -> Summary:
+    from wukong_sched.functions.carried import Wishes
+
+    return way(program, storage, local_functions(asked.workers), wishes=Wishes(progress=asked.progress))
+
+
 def _simulate(program: Program, storage: Storage, asked: Asked) -> Summary:
     from wukong_sched.drivers import simulate
 
@@ -72,6 +91,8 @@ DRIVERS: Mapping[str, Driver] = {
     "threads": _threads,
     "serial": _serial,
     "functions": _functions,
+    "numpywren": _numpywren,
+    "pywren": _pywren,
     "simulate": _simulate,
 }
 """Who can run a program, by name."""

@@ -233,7 +233,7 @@ class Pump:
             return Gone()
         began = self.around.clock()
         self.around.storage.put(Selected(self.memory, instruction.tiles))
-        return Stored(self.around.clock() - began)
+        return Stored(self.around.clock() - began, self.around.idle())
 
     def _commit(self, instruction: Commit) -> Event:
         reply = self.around.coordination.commit(self.core.id, self.token, instruction)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from wukong_sched.coordination.protocol import Coordination, Lease, Reply, View
+from wukong_sched.coordination.protocol import Coordination, Lease, Reply, State, View
 from wukong_sched.errors import InfrastructureError
 from wukong_sched.messages import Commit, Give, Owed
 from wukong_sched.program import Task, Tile
@@ -70,8 +70,8 @@ class KeptLease:
     def read(self, tasks: Sequence[Task] = ()) -> View:
         return self._inner.read(tasks)
 
-    def sweep(self) -> None:
-        self._inner.sweep()
+    def sweep(self, leaves: State = State.MISSING) -> None:
+        self._inner.sweep(leaves)
 
     def renew(self) -> None:
         """Renew, unless a commit does it just now."""

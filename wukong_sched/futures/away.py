@@ -78,9 +78,10 @@ class Parcels:
     def future(self, tile: Tile) -> CallFuture | None:
         """Whoever waits for a tile; nobody, once it was delivered."""
         place = tile[1][0]
-        self._kept.pop(place, None)
         found = self._refs.pop(place, None)
-        return found() if found is not None else None
+        future = found() if found is not None else None
+        self._kept.pop(place, None)
+        return future
 
     def waiting(self) -> list[CallFuture]:
         """Futures that have nothing yet."""
@@ -150,6 +151,10 @@ class FunctionsAway:
 
     def look(self) -> None:
         """Nothing to do."""
+
+    def cancel(self) -> None:
+        """Cancel what is in no job."""
+        self._waiting.cancel()
 
     def begin(self) -> None:
         """Make one job of all that waits, and see it through."""

@@ -23,6 +23,9 @@ class Engine(Protocol):
 
     crew: Crew
 
+    def cancel(self) -> None:
+        """Cancel what has not begun."""
+
 
 Engines = Callable[[int, Waiting, Records], Engine]
 ENGINES: Mapping[str, Engines] = {
@@ -65,7 +68,8 @@ class FunctionExecutor(Executor):
         self.executor, self.workers = executor, asked or processors()
         self._records = Records(record)
         self._waiting = Waiting()
-        self._crew = ENGINES[executor](self.workers, self._waiting, self._records).crew
+        self._engine = ENGINES[executor](self.workers, self._waiting, self._records)
+        self._crew = self._engine.crew
         self._waiting.wake = self._crew.call
         self._number = numbering()
         self._counter = Counter(progress_of(progress)) if progress else None
@@ -121,7 +125,7 @@ class FunctionExecutor(Executor):
         with self._waiting.changed:
             self._closed = True
         if cancel_futures:
-            self._waiting.cancel()
+            self._engine.cancel()
         self._crew.close()
         if wait:
             self._crew.join()

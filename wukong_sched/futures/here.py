@@ -7,6 +7,7 @@ waits for another one as long as there is a free thread, as with `concurrent.fut
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,20 +20,27 @@ from wukong_sched.futures.waiting import Waiting
 from wukong_sched.program import Tile
 
 
+LONG = 0.004
+"""Seconds in one call, others waiting behind it, after which a job is stuck;"""
+AGAIN = 1e-5
+"""and for each call that would have to be put into a new job."""
+
+
 class CallHere:
     """The body of a call's task: runs it, unless it was taken back."""
 
-    __slots__ = ("__name__", "_begun", "_held")
+    __slots__ = ("__name__", "_begun", "_ended", "_held")
 
-    def __init__(self, call: Call, begun: list[bool]) -> None:
+    def __init__(self, call: Call, begun: list[None], ended: list[None]) -> None:
         self.__name__ = str(getattr(call.function, "__name__", call.function))
-        self._held, self._begun = [call], begun
+        self._held, self._begun, self._ended = [call], begun, ended
 
     def __call__(self, *results: None) -> None:
         """Run the call, unless it, or a call that it needs, was taken back."""
         if self.could_run() and (call := self.take()) is not None:
-            self._begun.append(True)
+            self._begun.append(None)
             call.run()
+            self._ended.append(None)
 
     def take(self) -> Call | None:
         """The call, for whoever asks first."""
@@ -69,13 +77,20 @@ class Bodies:
     """The tasks of one job's calls."""
 
     def __init__(self, calls: Sequence[Call]) -> None:
-        self.begun: list[bool] = []
-        self.bodies = [CallHere(call, self.begun) for call in calls]
+        self.begun: list[None] = []
+        self.ended: list[None] = []
+        """One entry for each call; other than numbers, several threads can add to lists at once."""
+        self.bodies = [CallHere(call, self.begun, self.ended) for call in calls]
         places: dict[CallFuture, int] = {future: place for place, future in enumerate(call.future for call in calls)}
         edges = [[places[need] for need in call.needs if need in places] for call in calls]
         inner = {need for row in edges for need in row}
         tasks = {place: (body, *edges[place]) for place, body in enumerate(self.bodies)}
         self.program = Explicit.from_mapping(tasks, [place for place in tasks if place not in inner], value_bytes=1)
+
+    @property
+    def left(self) -> int:
+        """Calls that have not begun."""
+        return len(self.bodies) - len(self.begun)
 
     def fail(self, error: BaseException) -> None:
         """The job broke: let nobody wait for what it has not begun."""
@@ -91,7 +106,8 @@ class ThreadsHere:
     def __init__(self, workers: int, waiting: Waiting, records: Records) -> None:
         self.changed, self._waiting, self._records = waiting.changed, waiting, records
         self._jobs: dict[CrewJob, Bodies] = {}
-        self._seen: dict[CrewJob, int] = {}
+        self._seen: dict[CrewJob, tuple[tuple[int, int], float]] = {}
+        """How many calls of a job had begun and ended, and since when."""
         self.crew = Crew(workers, self)
 
     def waits(self) -> bool:
@@ -104,7 +120,7 @@ class ThreadsHere:
 
     def runs(self) -> bool:
         """Whether a job has calls that it has not begun."""
-        return any(len(bodies.begun) < len(bodies.bodies) for bodies in self._jobs.values())
+        return any(bodies.left for bodies in self._jobs.values())
 
     def begin(self) -> None:
         """Make one job of all that waits."""
@@ -131,17 +147,28 @@ class ThreadsHere:
             bodies.fail(error)
 
     def look(self) -> None:
-        """Take back what jobs have not begun since the last look, although they could."""
+        """Take back what jobs have not begun, although they could, because a call takes long."""
+        now = time.monotonic()
         for job, bodies in list(self._jobs.items()):
-            begun = len(bodies.begun)
-            if self._seen.get(job) == begun and any(body.could_run() for body in bodies.bodies):
+            state = len(bodies.begun), len(bodies.ended)
+            before, since = self._seen.get(job, (None, now))
+            if state != before:
+                self._seen[job] = state, now
+            elif state[0] > state[1] and now - since >= LONG + AGAIN * bodies.left:
+                if any(body.could_run() for body in bodies.bodies):
+                    self._take_back(job, bodies)
+
+    def cancel(self) -> None:
+        """Cancel what has not begun, in jobs that run too."""
+        with self.changed:
+            for job, bodies in list(self._jobs.items()):
                 self._take_back(job, bodies)
-            else:
-                self._seen[job] = begun
+        self._waiting.cancel()
 
     def _take_back(self, job: CrewJob, bodies: Bodies) -> None:
         job.abandon()
-        del self._jobs[job], self._seen[job]
+        del self._jobs[job]
+        self._seen.pop(job, None)
         self._records.add(job.program, job.trace)
         self._waiting.put_back([call for body in bodies.bodies if (call := body.take()) is not None])
 
@@ -168,6 +195,10 @@ class NamedHere:
 
     def look(self) -> None:
         """Nothing to do."""
+
+    def cancel(self) -> None:
+        """Cancel what is in no job."""
+        self._waiting.cancel()
 
     def begin(self) -> None:
         """Make one job of all that waits."""
