@@ -34,13 +34,16 @@ define install
 	@rm -f $(VENV)/.installed-$(1)-* && touch $@
 endef
 
-.PHONY: help demo test test-all bench simulate chaos clean
+.PHONY: help demo test test-all bench bench-ml bench-functions compare simulate chaos clean
 
 help:
 	@echo "make demo                  least squares, PCA and singular values of 327,346 real flights"
 	@echo "make test                  ruff, mypy --strict, and all tests but the long ones"
 	@echo "make test-all              the long ones too"
 	@echo "make bench                 the speed table, side by side with NumPy, SciPy and Dask"
+	@echo "make bench-ml              the same for programs of scikit-learn's, Dask's and PyWren's kind, beside those"
+	@echo "make bench-functions       functions beside numpywren's way: time and bytes moved, shaped like a cloud and not"
+	@echo "make compare               six systems on the paper's applications: tables and pictures of docs/comparison.md"
 	@echo "make simulate SEEDS=10000  random programs with random faults under the simulator"
 	@echo "make chaos                 two minutes of killed functions and a Valkey that is restarted empty"
 	@echo "make clean                 remove .venv, caches and results"
@@ -62,6 +65,17 @@ test-all: $(call stamp,test)
 # OPENBLAS_CORETYPE names one machine's kernels: with it, BLAS may be measured below what this machine can do.
 bench: $(call stamp,bench)
 	@env -u OPENBLAS_CORETYPE $(PYTHON) benchmarks/local.py $(BENCH)
+
+bench-ml: $(call stamp,bench)
+	@env -u OPENBLAS_CORETYPE $(PYTHON) benchmarks/doors.py $(BENCH)
+
+# The tests' packages include those that functions on this machine need.
+bench-functions: $(call stamp,test)
+	@env -u OPENBLAS_CORETYPE $(PYTHON) benchmarks/functions.py $(BENCH)
+
+compare: $(call stamp,bench)
+	@env -u OPENBLAS_CORETYPE $(PYTHON) benchmarks/compare.py $(COMPARE)
+	@$(PYTHON) benchmarks/pictures.py "$$(ls -t benchmarks/results/compare-*.json | head -n 1)"
 
 simulate: $(call stamp,test)
 	@$(PYTHON) -m wukong_sched.drivers.simulate --seeds $(SEEDS)

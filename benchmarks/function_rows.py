@@ -13,9 +13,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import simulated
-from function_work import WORKS, Facts, Once, Setting, chain, ours, stored_in_vain, theirs, tree
+from function_work import WORKS, Facts, Once, Setting, Work, chain, ours, stored_in_vain, theirs, tree
 from policies import JOBS, SANDBOXES, TOLERANCE, compared
 from simulated import functions
+
+from wukong_sched.program import Program
 
 Prepare = Callable[[Setting], AbstractContextManager[Once]]
 Round = Mapping[str, Facts]
@@ -118,11 +120,11 @@ def fact(name: str, key: str, most: float, least: float = float("-inf"), timed: 
 # ---- what sides do
 
 
-def _side(name: str, run: Callable[..., Facts]) -> Prepare:
+def _side(name: str, run: Callable[..., Facts], program_of: Callable[[Work, Setting], Program]) -> Prepare:
     @contextlib.contextmanager
     def prepared(setting: Setting) -> Iterator[Once]:
         work = WORKS[name]
-        program = work.program(setting)
+        program = program_of(work, setting)
         with functions(setting.sandboxes, setting.shape) as place:
             yield lambda: {**run(program, place), "source": work.nbytes(setting)}
 
@@ -183,7 +185,7 @@ def _simulated(name: str) -> Prepare:
 
 
 def _both(name: str) -> Mapping[str, Prepare]:
-    return {OURS: _side(name, ours), THEIRS: _side(name, theirs)}
+    return {OURS: _side(name, ours, Work.program), THEIRS: _side(name, theirs, Work.theirs)}
 
 
 def _pair(name: str, title: str, here: Sequence[Limit], shaped: Sequence[Limit]) -> dict[str, Row]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,15 @@ import numpy as np
 from simulated import QUIET, measured
 
 import sarray as sa
+from benchmarks.numpywren_programs import cholesky_program, gemm_program, tsqr_program
 from sarray.executors import limits_of
 from sarray.lower import lower
+from sarray.lowering.builder import never
 from wukong_sched.baselines import numpywren
 from wukong_sched.drivers.functions import LocalFunctions
 from wukong_sched.drivers.graphs import Graph
 from wukong_sched.functions.carried import Wishes, begin, finished
+from wukong_sched.functions.mapped import MappedArray
 from wukong_sched.functions.submitted import Submitted
 from wukong_sched.functions.usage import Usage, total
 from wukong_sched.messages import Run, Store
@@ -81,9 +84,18 @@ class Matrix:
             values = values + values.T + 8 * np.sqrt(len(values)) * np.eye(len(values))
         np.save(self.path(setting), values)
 
+    def scaled_chunks(self, setting: Setting) -> tuple[int, int]:
+        """The chunks, as they are here."""
+        return self._scaled(self.chunks, setting)
+
     def array(self, setting: Setting) -> Any:
         """As an array of this project."""
-        return sa.from_npy(self.path(setting), chunks=self._scaled(self.chunks, setting))
+        return sa.from_npy(self.path(setting), chunks=self.scaled_chunks(setting))
+
+    def mapped(self, setting: Setting) -> MappedArray:
+        """As an array that whoever reads it maps."""
+        found = np.load(self.path(setting), mmap_mode="r")
+        return MappedArray(self.path(setting), found.dtype, found.shape, "C", found.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +111,24 @@ class Work:
         for matrix in self.matrices:
             matrix.write(setting)
 
+    baseline: Callable[..., Program] | None = None
+    """numpywren's own program, from the files' arrays and the rows of a block; None: as this project lowers it."""
+
     def program(self, setting: Setting) -> Program:
         """What computing comes to where the setting says."""
+        return self._lowered(setting, {})
+
+    def theirs(self, setting: Setting) -> Program:
+        """What numpywren would do: nothing is computed twice, every result is stored."""
+        if self.baseline is None:
+            return self._lowered(setting, {"recomputes": never})
+        files = [matrix.mapped(setting) for matrix in self.matrices]
+        return self.baseline(*files, self.matrices[0].scaled_chunks(setting)[0])
+
+    def _lowered(self, setting: Setting, limits: Mapping[str, Any]) -> Program:
         with sa.config(executor="functions", workers=setting.sandboxes, functions_shape=setting.shape) as asked:
             arrays = self.wanted(*(matrix.array(setting) for matrix in self.matrices))
-            return lower([each.expression for each in arrays], limits_of(asked)).program
+            return lower([each.expression for each in arrays], replace(limits_of(asked), **limits)).program
 
     def nbytes(self, setting: Setting) -> int:
         """Bytes of the files' values."""
@@ -113,10 +138,12 @@ class Work:
 TALL = Matrix((262_144, 128), (8192, 128))
 SQUARE = Matrix((4000, 4000), (1000, 1000))
 WORKS: Mapping[str, Work] = {
-    "tsqr_r": Work([TALL], lambda a: [sa.tsqr(a).R]),
+    "tsqr_r": Work([TALL], lambda a: [sa.tsqr(a).R], tsqr_program),
     "tsqr_q": Work([TALL], lambda a: list(sa.tsqr(a))),
-    "gemm": Work([SQUARE, Matrix((4000, 4000), (1000, 1000), seed=1)], lambda a, b: [a @ b]),
-    "cholesky": Work([Matrix((4000, 4000), (500, 500), definite=True)], lambda a: [sa.cholesky(a)]),
+    "gemm": Work([SQUARE, Matrix((4000, 4000), (1000, 1000), seed=1)], lambda a, b: [a @ b], gemm_program),
+    "cholesky": Work(
+        [Matrix((4000, 4000), (500, 500), definite=True)], lambda a: [sa.cholesky(a)], cholesky_program
+    ),
     "svd2": Work([Matrix((8000, 8000), (1000, 1000))], lambda a: list(sa.svd_compressed(a, k=5, seed=0))),
     "svd2_power": Work(
         [Matrix((8000, 8000), (1000, 1000))], lambda a: list(sa.svd_compressed(a, k=5, n_power_iter=1, seed=0))
@@ -173,13 +200,18 @@ def tree(leaves: int) -> Program:
     """Pairwise sums of numbers that nobody has to compute."""
     inputs: list[list[tuple[int, int]]] = [[] for _ in range(leaves)]
     inputs += [[(number, 0), (number + 1, 0)] for number in range(0, 2 * leaves - 2, 2)]
-    return Graph(inputs, [(len(inputs) - 1, 0)], costs=[0.0] * len(inputs))
+    return Graph(inputs, [(len(inputs) - 1, 0)], costs=[0.0] * len(inputs), bare=True)
+
+
+def megabyte(tile: Tile) -> int:
+    """A megabyte."""
+    return 10**6
 
 
 def chain(length: int) -> Program:
     """One task after the other; each result would take a megabyte to move."""
     inputs = [[(number - 1, 0)] if number else [] for number in range(length)]
-    return Graph(inputs, [(length - 1, 0)], costs=[0.0] * length, sizes=lambda tile: 10**6)
+    return Graph(inputs, [(length - 1, 0)], costs=[0.0] * length, sizes=megabyte, bare=True)
 
 
 def stored_in_vain(program: Program, place: LocalFunctions) -> int:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from function_rows import ROWS, Limit, Round, Row
 from function_work import WORKS, Setting
-from local import machine, scaling
+from local import LEAST_SCALING, machine, scaling
 from sides import HERE, Side, SideEndedError
 
 
@@ -48,8 +48,8 @@ def counted(round: Round) -> str:
     """Return what the sides took and moved in one round, for a reader."""
     words = []
     for side, found in round.items():
-        read, written = (sum(found.get(way, {}).values()) / 1e6 for way in ("read", "written"))
-        words.append(f"{side} {found['seconds']:.3f} s, {read:.1f} MB read, {written:.1f} MB written")
+        moved = [f"{sum(found[way].values()) / 1e6:.1f} MB {way}" for way in ("read", "written") if way in found]
+        words.append(", ".join([f"{side} {found['seconds']:.3f} s", *moved]))
     return "; ".join(words)
 
 
@@ -84,24 +84,29 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=f"of {list(ROWS)}")
     parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured after a warm-up")
     parser.add_argument("--scale", type=float, default=1.0, help="sizes as multiples of the table's, to try it out")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="directory for the JSON")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Run the table; return 0 if every row reached its limits."""
+    """Run the table; return 0 if the run is valid and every row reached its limits."""
     options = command_line()
-    before = scaling()
-    print(f"two processes do {before:.2f} times what one does", flush=True)
+    full = options.scale == 1.0
+    before = scaling() if full else 0.0
     with tempfile.TemporaryDirectory(prefix="sarray-functions-") as directory:
         found = [outcome(name, options.rounds, Path(directory), options.scale) for name in options.rows]
-    after, now = scaling(), datetime.datetime.now(datetime.UTC)
-    report = {"when": now.isoformat(), "scaling": [before, after], "scale": options.scale, "machine": machine()}
-    results = HERE / "results"
-    results.mkdir(exist_ok=True)
-    path = results / f"functions-{now:%Y-%m-%d-%H%M%S}.json"
+    after, now = scaling() if full else 0.0, datetime.datetime.now(datetime.UTC)
+    valid = min(before, after) >= LEAST_SCALING
+    if not valid:
+        print(f"INVALID: two processes did {before:.2f} and {after:.2f} times what one does", end="")
+        print(f" (at least {LEAST_SCALING} needed), at scale {options.scale:g}")
+    report = {"when": now.isoformat(), "valid": valid, "scaling": [before, after], "scale": options.scale}
+    report["machine"] = machine()
+    options.results.mkdir(exist_ok=True)
+    path = options.results / f"functions-{now:%Y-%m-%d-%H%M%S}.json"
     path.write_text(json.dumps({**report, "rows": found}, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {path.relative_to(HERE.parent)}")
-    return 0 if all(limit["holds"] for row in found for limit in row["limits"]) else 1
+    print(f"written to {path}")
+    return 0 if valid and all(limit["holds"] for row in found for limit in row["limits"]) else 1
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from applications import APPLICATIONS, SYSTEMS
-from local import HERE
 from matplotlib.axes import Axes
+from sides import HERE
 
 DOCS = HERE.parent / "docs"
 PICTURES = DOCS / "comparison"
@@ -121,8 +121,9 @@ def main(path: str) -> None:
     against_size(rows, "read", "MB read", megabytes("read"))
     against_size(rows, "written", "MB written", megabytes("written"))
     split(rows, "split")
+    machine = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
     tables = {
-        "measured": f"Measured {found['when'][:10]}: {found['machine']}.",
+        "measured": f"Measured {found['when'][:10]}: {machine}.",
         "seconds": table(rows, lambda row: row["wall_s"], ".3f"),
         "read": table(rows, megabytes("read"), ".1f"),
         "written": table(rows, megabytes("written"), ".1f"),

@@ -136,8 +136,13 @@ class Array(Operators):
 
     # -- values -------------------------------------------------------------------------------------------------------
 
-    def compute(self, **options: Any) -> NDArray[Any]:
-        """The values as a NumPy array of one's own; options as in `sarray.compute`."""
+    def compute(self, *, scheduler: Any = None, **options: Any) -> NDArray[Any]:
+        """The values as a NumPy array of one's own; options as in `sarray.compute`.
+
+        `scheduler` may be the `get` of a `sarray.cluster.Client`, as in scripts for Dask; TypeError for any other.
+        """
+        if scheduler is not None:
+            options = {**_of_client(scheduler), **options}
         (found,) = session.compute(self, **options)
         return np.asarray(found)
 
@@ -279,6 +284,12 @@ class Array(Operators):
         self, function: Callable[..., Any], types: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> Any:
         return numpy_calls.function(function, arguments, keywords)
+
+
+def _of_client(get: Any) -> dict[str, Any]:
+    if not (hasattr(get, "executor") and hasattr(get, "workers")):
+        raise TypeError(f"compute: scheduler={get!r} is not the get of a sarray.cluster.Client; write executor=...")
+    return {"executor": get.executor, "workers": get.workers}
 
 
 def is_operand(value: Any) -> bool:

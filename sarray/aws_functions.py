@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -25,7 +26,7 @@ USUAL: Mapping[str, str] = {LEASE: "30", GRACE: "10"}
 def remote(asked: Settings) -> Remote:
     """The function that the settings ask for; arrays in memory are put into the object store for it."""
     variables = tuple(sorted(environment(asked).items()))
-    functions = lambda_functions(asked.aws_function, variables, asked.aws_concurrency)
+    functions = lambda_functions(asked.aws_function, variables, asked.aws_concurrency, os.getpid())
     core_type = dict(variables).get(CORE_TYPE, "").lower()
     return Remote(
         "aws",
@@ -57,7 +58,9 @@ def _read(path: Path) -> Mapping[str, str]:
 
 
 @cache
-def lambda_functions(name: str, variables: tuple[tuple[str, str], ...], concurrency: int) -> LambdaFunctions:
-    """The function of this name, whose environment has these variables."""
+def lambda_functions(
+    name: str, variables: tuple[tuple[str, str], ...], concurrency: int, process: int
+) -> LambdaFunctions:
+    """The function of this name, whose environment has these variables, as this process reaches it."""
     addresses, key = Addresses.found(dict(variables))
     return LambdaFunctions(replace(addresses, inside=False), key, LambdaInvoker(name), concurrency, CLASSES)

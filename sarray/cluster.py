@@ -12,13 +12,16 @@ array(4.)
 from __future__ import annotations
 
 import importlib.util
+import threading
 import warnings
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from sarray.config import config, settings
+from sarray.config import everywhere, settings
+from sarray.reports import remember
 
 __all__ = ["FORMER", "Client", "FormerParameter", "LocalCluster"]
 
@@ -47,6 +50,7 @@ FORMER: Mapping[str, tuple[str, str]] = {
     "ecs_cluster_name": ("where on ECS they ran", STORES),
     "ecs_task_definition": ("as which ECS task", STORES),
     "ecs_network_configuration": ("in which network", STORES),
+    "wukong_config_path": ("file in which all of these were", "sarray.toml and the environment: see sarray.config"),
     "aws_region": ("region of the functions", "the region of boto3's session, AWS_DEFAULT_REGION"),
     "chunk_large_tasks": ("whether to keep consumers of large results in one executor", BY_COST),
     "chunk_task_threshold": ("bytes from which a result was large", BY_COST),
@@ -102,22 +106,44 @@ def _advice(former: Iterable[str]) -> str:
     return "\n".join(["these parameters connect to nothing any more:", *lines])
 
 
-class Client:
-    """From now on, ``.compute()`` runs on this cluster; until `close`, or the end of a ``with`` block.
+@dataclass(frozen=True, slots=True)
+class Get:
+    """A Dask scheduler that runs graphs on one executor; and arrays of this project take it, too."""
 
-    Without a cluster: on the executor that `sarray.config` says. An address of a scheduler is refused with TypeError,
-    since there is none to connect to.
+    executor: str
+    workers: int | None = None
+
+    def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
+        """The values of the keys; the report goes to `sarray.last_report`. Needs Dask."""
+        from wukong_sched.dask import Scheduler
+        from wukong_sched.dask.reports import latest
+
+        found = Scheduler(self.executor, self.workers)(graph, keys, **options)
+        report = latest()
+        if report is not None:
+            remember(report)
+        return found
+
+
+class Client:
+    """From now on, ``.compute()`` runs on this cluster, in every thread; until `close`, or the end of a ``with`` block.
+
+    Without a cluster: on the executor that `sarray.config` says. What was said last counts, be it a client,
+    `sarray.config` or ``dask.config.set(scheduler=...)``. Clients may be closed in any order, more than once, and in
+    any thread. ``.compute(scheduler=client.get)`` runs there in any case. `sarray.last_report` has the report, that of
+    Dask's collections too. An address of a scheduler is refused with TypeError, since there is none to connect to.
     """
 
     def __init__(self, cluster: LocalCluster | None = None) -> None:
         if not isinstance(cluster, LocalCluster | None):
             raise TypeError(f"Client takes a LocalCluster of this module, not {cluster!r}: Client(LocalCluster())")
         self.cluster = cluster or LocalCluster()
+        holds = settings()
+        self.get = Get(self.cluster.executor or holds.executor, self.cluster.n_workers or holds.workers)
         self._stack = ExitStack()
-        asked = {"executor": self.cluster.executor, "workers": self.cluster.n_workers}
-        self._stack.enter_context(config(**{name: value for name, value in asked.items() if value is not None}))
+        self._stack.enter_context(everywhere(executor=self.get.executor, workers=self.get.workers))
         if importlib.util.find_spec("dask") is not None:
-            self._stack.enter_context(_dask_runs_here(settings().executor, settings().workers))
+            self._stack.enter_context(_dask_runs_here())
 
     def __repr__(self) -> str:
         return f"Client({self.cluster!r})"
@@ -130,14 +156,49 @@ class Client:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def close(self) -> None:
         """Let ``.compute()`` run as it did before."""
         self._stack.close()
 
 
-def _dask_runs_here(executor: str, workers: int | None) -> Any:
+_lock = threading.Lock()
+_open: list[object] = []
+"""One entry for each client that Dask is to heed."""
+_before: list[Any] = []
+"""What Dask's setting was when the first of them came."""
+
+
+def run_dask(graph: Any, keys: Any, **options: Any) -> Any:
+    """A Dask scheduler: runs the graph where this project's settings say, which are looked up at every call."""
+    holds = settings()
+    return Get(holds.executor, holds.workers)(graph, keys, **options)
+
+
+@contextmanager
+def _dask_runs_here() -> Iterator[None]:
+    """Dask's default scheduler is `run_dask` while the block lasts, and as long as another one does."""
     import dask
 
-    from wukong_sched.dask import Scheduler
-
-    return dask.config.set(scheduler=Scheduler(executor, workers))
+    me = object()
+    with _lock:
+        if not _open:
+            _before.append(dask.config.get("scheduler", None))
+        _open.append(me)
+        dask.config.set(scheduler=run_dask)
+    try:
+        yield
+    finally:
+        with _lock:
+            _open.remove(me)
+            if not _open:
+                before = _before.pop()
+                if dask.config.get("scheduler", None) is run_dask:
+                    dask.config.set(scheduler=before)

@@ -2,7 +2,8 @@
 
 A setting is looked up in this order: an argument of the call, the innermost ``with sa.config(...)``, the environment
 (``SARRAY_WORKERS``), ``./sarray.toml``, ``~/.config/sarray/config.toml``, the default below. A context manager holds
-for the thread (or asyncio task) that entered it.
+for the thread (or asyncio task) that entered it; what `everywhere` says, as a `sarray.cluster.Client` does, holds for
+all of them. Of those that hold at once the one that came last counts.
 
 Settings of one kind have a section: ``functions.memory`` is ``memory`` below ``[functions]`` in TOML,
 ``SARRAY_FUNCTIONS_MEMORY`` in the environment, and in Python ``sa.config({"functions.memory": "1GiB"})`` or
@@ -12,12 +13,15 @@ Settings of one kind have a section: ``functions.memory`` is ``memory`` below ``
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from functools import cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -155,7 +159,12 @@ SECTIONS = ("functions", "aws")
 LEAST_MEMORY = 128 * 2**20
 """Bytes of the smallest function."""
 
-_overrides: ContextVar[Mapping[str, Any]] = ContextVar("sarray.config", default=MappingProxyType({}))
+Layer = tuple[int, Mapping[str, Any]]
+"""Settings that came as the so-manieth."""
+
+_numbers = itertools.count()
+_overrides: ContextVar[tuple[Layer, ...]] = ContextVar("sarray.config", default=())
+_everywhere: dict[int, Mapping[str, Any]] = {}
 
 
 def settings() -> Settings:
@@ -166,8 +175,25 @@ def settings() -> Settings:
     ...     sa.settings().split_every
     4
     """
-    overrides = _overrides.get()
+    layers = sorted((*_overrides.get(), *_everywhere.copy().items()), key=itemgetter(0))
+    overrides = {key: value for _, values in layers for key, value in values.items()}
     return replace(_outside(), **overrides) if overrides else _outside()
+
+
+@contextmanager
+def everywhere(**values: Any) -> Iterator[Settings]:
+    """Settings for all threads of this process, while the block lasts; which may end in any thread, and in any order.
+
+    >>> with everywhere(split_every=4):
+    ...     settings().split_every
+    4
+    """
+    number, found = next(_numbers), checked(values, "everywhere")
+    _everywhere[number] = found
+    try:
+        yield settings()
+    finally:
+        del _everywhere[number]
 
 
 class config:
@@ -180,10 +206,10 @@ class config:
 
     def __init__(self, given: Mapping[str, Any] = MappingProxyType({}), /, **values: Any) -> None:
         self._values = checked({**_flat(given), **values}, "sa.config")
-        self._tokens: list[Token[Mapping[str, Any]]] = []
+        self._tokens: list[Token[tuple[Layer, ...]]] = []
 
     def __enter__(self) -> Settings:
-        self._tokens.append(_overrides.set({**_overrides.get(), **self._values}))
+        self._tokens.append(_overrides.set((*_overrides.get(), (next(_numbers), self._values))))
         return settings()
 
     def __exit__(self, *exception: object) -> None:

@@ -11,7 +11,6 @@ import contextlib
 import math
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -30,7 +29,7 @@ from sarray.progress import bar
 from sarray.reports import remember
 from sarray.session_blas import arithmetic, single_threaded
 from wukong_sched.coordination.protocol import State
-from wukong_sched.errors import JobCancelled, SchedulerError
+from wukong_sched.errors import JobSwept, SchedulerError
 from wukong_sched.functions.carried import Functions, Park, Wishes, begin, collect, finished
 from wukong_sched.functions.plan import face_key
 from wukong_sched.functions.submitted import Submitted
@@ -38,9 +37,6 @@ from wukong_sched.report import Report
 from wukong_sched.storage import signed
 from wukong_sched.storage.keys import Keys
 from wukong_sched.storage.memory import MemoryStorage
-
-HEARD = 0.5
-"""Seconds in which whoever waits for a job hears that it was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +174,8 @@ class SubmittedJob:
     def result(self, timeout: float | None = None) -> Any:
         """The values, in the shape that was asked for.
 
-        Raises TimeoutError if it still runs after so many seconds, JobCancelled, TaskError from whatever a task raised.
+        Raises TimeoutError if it still runs after so many seconds, JobCancelled, JobSwept if somebody else has fetched
+        them, TaskError from whatever a task raised, InfrastructureError if functions cannot compute it.
         Ctrl-C ends the waiting, not the job.
         """
         with self._lock:
@@ -189,7 +186,7 @@ class SubmittedJob:
     def _collect(self, seconds: float) -> None:
         functions, taken = self._remote.functions, set[int]()
         if not self._submitted.exists():
-            raise JobCancelled(f"job {self.id} is not there any more: it was cancelled, or somebody has its values")
+            raise JobSwept(f"job {self.id} is not there any more: it was cancelled, or somebody has its values")
         expressions = {each.expression.name: each.expression for each in arrays_in(self._face.value)}
         places = {name: Result(expression, taken) for name, expression in expressions.items()}
         try:
@@ -215,6 +212,4 @@ class SubmittedJob:
 
     def cancel(self) -> None:
         """End it: whatever runs of it stops soon, whoever waits for it hears of that, and nothing of it is left."""
-        self._submitted.cancel()
-        time.sleep(HEARD)
         self._remote.functions.finish(self._submitted, over=False)

@@ -54,6 +54,8 @@ class Backlog:
     owed: set[Task] = field(default_factory=set)
     """Single tasks of the record's todo that have not been discharged."""
     leaves: list[Leaves] = field(default_factory=list)
+    began: set[Task] = field(default_factory=set)
+    """Single tasks that this executor began with."""
 
     def __bool__(self) -> bool:
         return bool(self.ready or self.left())
@@ -69,6 +71,7 @@ class Backlog:
                     self.ready.append(item)
         self.ready.reverse()
         self.leaves.reverse()
+        self.began = set(self.ready)
 
     def next_rule(self) -> str | None:
         """The rule of the next task to run; None if there is none."""
@@ -131,8 +134,12 @@ class Backlog:
         return cuts, tuple(Give(identity(share[0]), tuple(share)) for share in shares[1:] if share)
 
     def split_ready(self, parts: int) -> tuple[Give, ...]:
-        """Give away the longest waiting of the ready tasks, in so many parts less our own."""
-        tasks = [task for task in self.ready if identity(task) != self.id]
+        """Give away the longest waiting of the ready tasks, in so many parts less our own.
+
+        Those that we began with come last: they were on their way once already, and would wait for another start.
+        """
+        tasks = [task for task in self.ready if task not in self.began]
+        tasks += [task for task in self.ready if task in self.began and identity(task) != self.id]
         given = len(tasks) * (parts - 1) // parts
         edges = [given * part // (parts - 1) for part in range(parts)]
         groups = [tasks[start:stop] for start, stop in pairwise(edges) if start < stop]

@@ -38,6 +38,10 @@ class JobCancelled(SchedulerError):
     """The job was ended by its user."""
 
 
+class JobSwept(SchedulerError, LookupError):
+    """The job is over, and nothing is left of it: somebody else has fetched its results."""
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
     """What a failed task was doing, in words that its user knows."""

@@ -66,7 +66,7 @@ from wukong_sched.program import SINK, Program, Task, Tile
 SAMPLE = 64
 """Ready tasks by which all are judged."""
 LOOKS = 8
-"""How often a wait looks whether what it waits for has come."""
+"""How often one looks for what others owe, in the time that storing, fetching and invoking would take."""
 
 
 class Phase(enum.Enum):
@@ -106,8 +106,8 @@ class ExecutorState:
         self.part: Collection[Task] = ()
         """What the commits under way discharge."""
         self.storing: tuple[Tile, ...] = ()
-        self.renewed = 0.0
-        """When the lease was last renewed."""
+        self.renewed = self.began = 0.0
+        """When the lease was last renewed, and when it was taken."""
         self.corrections: dict[str, float] = {}
         """Rule -> how much longer its tasks take than the policy says, as far as was measured here."""
 
@@ -124,7 +124,9 @@ class ExecutorState:
         self.seq, self.idle = event.seq, event.idle
         self.backlog.load(event.todo)
         self.ledger.announced = dict(event.announced)
-        self.renewed = now
+        self.renewed = self.began = now
+        if event.waited > 0:
+            self.policy = self.policy.started(event.waited)
         return self._advance(now)
 
     def _fetched(self, event: Fetched, now: float) -> list[Instruction]:
@@ -153,11 +155,12 @@ class ExecutorState:
         part = self._shared_part(idle=True)
         if part:
             return self._flush(part=part)
-        patience = self.policy.patience(self.ledger.nbytes)
-        if patience > self.waited:
-            seconds = min(patience / LOOKS, patience - self.waited)
-            self.waited += max(seconds, patience / LOOKS)
-            return self._enter(Phase.WAITING, Wait(seconds))
+        nbytes = self.ledger.nbytes
+        look = self.policy.patience(nbytes) / LOOKS
+        left = self.policy.patience(nbytes, now - self.began) - self.waited
+        if left > 0:
+            self.waited += look
+            return self._enter(Phase.WAITING, Wait(min(look, left)))
         return self._flush()
 
     def _woke(self, event: Woke, now: float) -> list[Instruction]:
@@ -384,17 +387,12 @@ TRANSITIONS: dict[tuple[Phase, type], Callable[..., list[Instruction]]] = {
     (Phase.NEW, Refused): ExecutorState._end,
     (Phase.FETCHING, Fetched): ExecutorState._fetched,
     (Phase.FETCHING, Raised): ExecutorState._raised,
-    (Phase.FETCHING, Gone): ExecutorState._end,
     (Phase.RUNNING, Ran): ExecutorState._ran,
     (Phase.RUNNING, Raised): ExecutorState._raised,
     (Phase.RUNNING, Fetched): ExecutorState._missed,
-    (Phase.RUNNING, Gone): ExecutorState._end,
     (Phase.PEEKING, Peeked): ExecutorState._peeked,
-    (Phase.PEEKING, Gone): ExecutorState._end,
     (Phase.WAITING, Woke): ExecutorState._woke,
-    (Phase.WAITING, Gone): ExecutorState._end,
     (Phase.STORING, Stored): ExecutorState._stored,
-    (Phase.STORING, Gone): ExecutorState._end,
     (Phase.COMMITTING, Committed): ExecutorState._committed,
-    (Phase.COMMITTING, Gone): ExecutorState._end,
+    **{(phase, Gone): ExecutorState._end for phase in Phase if phase not in (Phase.NEW, Phase.ENDED)},
 }

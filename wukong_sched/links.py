@@ -6,11 +6,11 @@ processes of this machine, and the cloud of the simulator.
 
 A request takes its latency, and then its bytes pass through the network interface of whoever asked: one token bucket
 for each function, in both directions together, since Lambda's limit is on the function's interface, whatever it talks
-to. What a burst allows beyond the sustained rate (Lambda: some 300 MiB after a pause) is left out, and so are limits of
-the services themselves: S3 grows with its requests, and a cache node bursts to 12.5 Gbit/s.
+to. What a burst allows beyond the sustained rate is left out (Lambda: some 300 MiB after a pause [Bodner, not
+verified]), and so are limits of the services themselves: S3 grows with its requests, a cache node bursts for a while.
 
-Sources, as of October 2026. What is marked "not verified" is quoted from memory: the paper could not be read again, and
-what else was found says how near it is.
+Sources, as of October 2026. A number marked "not verified" has not been compared with the paper that it is attributed
+to; what other sources say stands beside it.
 
 * [Bodner] Bodner, Radig, Justen, Ritter, Rabl: An Empirical Evaluation of Serverless Cloud Infrastructure for
   Large-Scale Data Processing. arXiv 2501.07771, January 2025.
@@ -93,6 +93,7 @@ class Links:
             fan=64,
             hold_seconds=0.1,
             margin=timeout / 90,
+            worth=1.0,
             waits=True,
         )
 
@@ -106,8 +107,8 @@ AWS = Links(
     # verified]. From a large instance in the same zone [Cachee] measured 339 on average.
     redis=Service(read=0.00023, write=0.000232, beside=1 << 30),
     coordination=0.00023,
-    # About 50 ms an invocation through boto3 [Carver, section 2; not verified]; 47 to 53 when all is warm, for a function
-    # of 3 to 10 ms whose answer is waited for [boto3]. That sixteen go at once is this project's own choice.
+    # About 50 ms an invocation through boto3 [Carver, section 2; not verified]; 47 to 53 when all is warm, for a
+    # function of 3 to 10 ms whose answer is waited for [boto3]. That sixteen go at once is this project's own choice.
     invoke=0.05,
     invokes_beside=16,
     # "From under 100 ms to over 1 second" [Lambda]; half a second for a Python function of this size is a guess.

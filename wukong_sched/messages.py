@@ -38,6 +38,8 @@ class Started:
     """Wide tiles of which an earlier attempt has announced the first so many edges."""
     idle: int
     """Executors that could start at once if they were invoked now."""
+    waited: float = 0.0
+    """Seconds since this executor was invoked; 0 where nobody measures."""
 
 
 @dataclass(frozen=True, slots=True)

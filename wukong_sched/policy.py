@@ -71,8 +71,11 @@ class Policy(Protocol):
     def keeps(self, nbytes: int) -> bool:
         """Whether so many bytes of tiles that are stored may stay in memory for later readers."""
 
-    def patience(self, nbytes: int) -> float:
-        """Seconds to wait for a fan-in, rather than to store the bytes that we hold for it."""
+    def patience(self, nbytes: int, worked: float = 0.0) -> float:
+        """Seconds to wait for a fan-in, having worked so many, rather than to store the bytes that we hold for it."""
+
+    def inlines(self, nbytes: int) -> bool:
+        """Whether a tile of so many bytes may travel in the invocation of the executor that needs it."""
 
     def yields(self, now: float, deadline: float) -> bool:
         """Whether to hand over now."""
@@ -80,11 +83,16 @@ class Policy(Protocol):
     def observed(self, nbytes: int, seconds: float) -> Policy:
         """The policy that knows how long one request took that moved so many bytes."""
 
+    def started(self, seconds: float) -> Policy:
+        """The policy that knows how long it took from an invocation until the executor began."""
+
 
 LEARNS = 0.25
 """Weight of one more observation."""
 MOST_CHANGE = 4.0
 """Factor by which one observation differs from what is expected at most, as far as it counts."""
+SPREAD = 0.1
+"""By how much the ends of equal shares of work differ, in parts of the time that they take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +167,8 @@ class CostModel:
     """A third of the lease, where leases run out."""
     margin: float = 1.0
     """Seconds before the deadline at which to hand over."""
+    worth: float = 2.0
+    """How much longer than to ship it a part must take; 1 where the rates are those of a known network."""
     waits: bool = False
     """Whether to wait at a fan-in at all."""
 
@@ -182,7 +192,7 @@ class CostModel:
 
     def parts(self, work: float, nbytes: int, tasks: int, idle: int) -> int:
         left = work - nbytes / self.bandwidth
-        worthwhile = max(0, int(left / (2 * self.ship()))) if self.ship() else tasks
+        worthwhile = max(0, int(left / (self.worth * self.ship()))) if self.ship() else tasks
         return max(1, min(idle + 1, tasks, self.fan, 1 + worthwhile))
 
     def exposes(self, work: float) -> bool:
@@ -197,11 +207,15 @@ class CostModel:
     def keeps(self, nbytes: int) -> bool:
         return nbytes <= self.cache_bytes and self.rates.transfer(nbytes) > 0
 
-    def patience(self, nbytes: int) -> float:
-        return self.ship(nbytes) if self.waits and self.rates.transfer(1) else 0.0
+    def patience(self, nbytes: int, worked: float = 0.0) -> float:
+        """What storing, fetching and invoking would take, or, if that is longer, a small part of the time spent here.
+
+        Who began together does not end together: work of a second may well end a tenth later elsewhere.
+        """
+        return max(self.ship(nbytes), SPREAD * worked) if self.waits and self.rates.transfer(1) else 0.0
 
     def inlines(self, nbytes: int) -> bool:
-        """Whether a tile travels in an invocation: it is read there at once, and its store saves no request."""
+        """As long as its bytes take less than the request that they save."""
         return nbytes / self.bandwidth < self.latency
 
     def recomputes(self, flops: float, nbytes: float) -> bool:
@@ -219,6 +233,16 @@ class CostModel:
             return self  # moving costs nothing here: there is nothing to learn
         learnt = self.rates.observed(nbytes, seconds)
         return replace(self, bandwidth=learnt.bandwidth, latency=learnt.latency)
+
+    def started(self, seconds: float) -> CostModel:
+        """Learn as `Rates` do, from the one invocation that an executor sees, its own.
+
+        >>> CostModel(invoke_seconds=0.0625).started(0.125).invoke_seconds
+        0.078125
+        """
+        usual = self.invoke_seconds
+        seconds = min(max(seconds, usual / MOST_CHANGE), usual * MOST_CHANGE)
+        return replace(self, invoke_seconds=usual + LEARNS * (seconds - usual))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +274,11 @@ class Wukong(CostModel):
     def retains(self, nbytes: int) -> bool:
         return nbytes > self.threshold
 
-    def patience(self, nbytes: int) -> float:
+    def patience(self, nbytes: int, worked: float = 0.0) -> float:
         return self.rechecks * self.recheck_seconds if nbytes > self.threshold else 0.0
 
     def observed(self, nbytes: int, seconds: float) -> Wukong:
+        return self
+
+    def started(self, seconds: float) -> Wukong:
         return self

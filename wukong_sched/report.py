@@ -43,6 +43,10 @@ class Facts:
     """Invocations that the service refused at first."""
     resumed: int = 0
     """Times that the job was resumed after records or tiles were lost."""
+    watched: int = 0
+    """Invocations of watchdogs, which start executors that should run and do not."""
+    watched_seconds: float = 0.0
+    """For which these ran; on AWS, worked out from the time since this client has submitted the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +83,16 @@ class Report(Summary):
 
     @property
     def invocations(self) -> int:
-        """Executors that ran as functions, in all of their attempts."""
-        return len(self.usages) + self.retries if self.facts.invoked else 0
+        """Executors that ran as functions, in all of their attempts, and watchdogs."""
+        return len(self.usages) + self.retries + self.facts.watched if self.facts.invoked else 0
 
     @property
     def gb_s(self) -> float:
         """GB-seconds of all invocations."""
         if not self.facts.invoked:
             return 0.0
-        return sum(math.ceil(usage.billed_seconds * 1000) / 1000 * usage.memory / GIB for usage in self.usages)
+        watched = self.facts.watched_seconds * self.usage.memory / GIB
+        return watched + sum(math.ceil(each.billed_seconds * 1000) / 1000 * each.memory / GIB for each in self.usages)
 
     @property
     def costs(self) -> dict[str, float]:

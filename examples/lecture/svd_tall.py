@@ -1,13 +1,19 @@
 import sarray as da
 from sarray.cluster import LocalCluster, Client
-local_cluster = LocalCluster(host='0.0.0.0:8786',
-                             proxy_address = '3.83.198.204',
-                             num_fargate_nodes = 10)
+local_cluster = LocalCluster(host='<private IPv4 of Static Scheduler VM>:8786',
+                  proxy_address = '<private IPv4 of KV Store Proxy VM>',
+                  num_lambda_invokers = 4,
+                  # Automatically create proxy locally. Pass same IPv4 for `host` and `proxy_address`
+                  use_local_proxy = True,
+                  # Path to `proxy.py` file.
+                  local_proxy_path = "/home/ec2-user/Wukong/KV Store Proxy/proxy.py",
+                  redis_endpoints = [("127.0.0.1", 6379)],
+                  use_fargate = False)
 client = Client(local_cluster)
 
-# SVD of a tall and skinny matrix.
+# Compute the SVD of 'Tall-and-Skinny' Matrix
 X = da.random.random((200000, 1000), chunks=(10000, 1000))
 u, s, v = da.linalg.svd(X)
 
 # Start the computation.
-v.compute()
+v.compute(scheduler = client.get)

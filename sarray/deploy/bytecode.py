@@ -15,6 +15,8 @@ from pathlib import Path
 MODULES = (
     "sarray.lambda_entry",
     "wukong_sched.drivers.aws_lambda",
+    "wukong_sched.explicit",
+    "wukong_sched.recurrence",
     "wukong_sched.storage.s3",
     "kernels.lapack",
     "scipy.linalg",

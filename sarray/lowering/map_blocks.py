@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.cost import Cost
 from sarray.expression import Expression, Inferred, express
 from sarray.lowering.blocks import block_shape, reference
 from sarray.lowering.builder import Builder
@@ -145,13 +144,11 @@ def lower(expression: Expression, builder: Builder) -> None:
         own = ["0" if grid.count == 1 else text for grid, text in _trailing(each.chunks, indices)]
         reads.append(operand.ref(f"X{number}", *own))
     written = reference("Y", *("0" if axis is None else f"i{axis}" for axis in frame.places()))
-    read = sum(builder.arrays[operand.name].nbytes for operand in operands)
     builder.rule(
         Rule(
             name, " ".join(f"for i{axis} in range(n{axis})" for axis in frame.kept), (written,), tuple(reads),
             adapted(call, *operands), {f"X{n}": operand.name for n, operand in enumerate(operands)} | {"Y": name},
             {f"n{axis}": frame.blocks[axis] for axis in frame.kept}, operation="map_blocks",
-            cost=Cost(0.0, read, builder.arrays[name].nbytes),
         )
     )  # fmt: skip
 

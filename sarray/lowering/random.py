@@ -1,7 +1,7 @@
 """Random arrays: ``Y[i, j]`` from counters, so that an element's value depends on its place and the seed alone.
 
 Its tiles are made again wherever they are needed if each is needed once; else they are tasks (see
-docs/decisions/0101-random-tiles.md).
+docs/decisions/0007-random-tiles.md).
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ HOMES = {
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """A public name, from its file."""
+        """A public name, from its file; or a file, as in ``sarray.ml.datasets.make_classification``."""
+        if name in HOMES.values():
+            return importlib.import_module(f"sarray.ml.{name}")
         if name not in HOMES:
             raise AttributeError(f"module 'sarray.ml' has no attribute {name!r}; it has {', '.join(__all__)}")
         return getattr(importlib.import_module(f"sarray.ml.{HOMES[name]}"), name)

@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarray.array import Array
+from sarray.array import Array, identity_token
 from sarray.dtypes import numeric
 from sarray.grid import whole
 from sarray.lowering.map_blocks import Call, Frame, mapped
 from sarray.lowering.source import Held
 from sarray.ml.rows import is_dask, lazy, whole_rows
 from wukong_sched.grid import Grid
+
+TEXT = "U"
+"""Kinds of NumPy types of strings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,10 @@ class Method:
         """What the method makes of these rows; of none, none."""
         if not len(block):
             return np.empty((0, *self.tail), self.dtype)
-        return together(getattr(self.estimator, self.name)(block, **self.options)).astype(self.dtype, copy=False)
+        found = together(getattr(self.estimator, self.name)(block, **self.options))
+        if self.dtype.kind == found.dtype.kind in TEXT and found.dtype.itemsize > self.dtype.itemsize:
+            raise ValueError(f"{self.name}: {found.dtype} of a block does not fit {self.dtype}, which classes_ has")
+        return found.astype(self.dtype, copy=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +79,30 @@ def call_blocks(
 ) -> Any:
     """The method of every block of a lazy input: an `Array`, or a Dask array of a Dask array; a list if it is one.
 
-    `known` are rows that the estimator takes; `token` names its state. Raises ValueError for columns in several
-    chunks, TypeError for results that are no numbers.
+    `known` are rows that the estimator takes; `token` names its state. Labels that are strings make an array of
+    strings, which can be cut and computed. Raises ValueError for columns in several chunks, TypeError for results that
+    are neither numbers nor strings.
     """
     options = options or {}
     whole_rows(name, x, x.chunks if is_dask(x) else _array(x).chunks)
     found = _tried(estimator, name, x, known, options)
     one = together(found)
-    method = Method(estimator, name, one.shape[1:], one.dtype, options)
-    result = map_rows(method, f"{token}-{name}-{sorted(options.items())}", x, one.shape[1:], one.dtype)
+    dtype = one.dtype if is_dask(x) else _plain(one.dtype, estimator)
+    method = Method(estimator, name, one.shape[1:], dtype, options)
+    whose = identity_token(token) if options else token  # values of options may be anything, arrays among them
+    result = map_rows(method, f"{whose}-{name}", x, one.shape[1:], dtype)
     return type(found)(_columns(result, found)) if isinstance(found, (list, tuple)) else result
+
+
+def _plain(dtype: np.dtype[Any], estimator: Any) -> np.dtype[Any]:
+    """The type of predictions as an array has it: labels of any Python type become strings if all of them are some."""
+    if dtype.kind not in (*TEXT, "O") or not hasattr(estimator, "classes_"):
+        return dtype
+    classes = estimator.classes_ if isinstance(estimator.classes_, list) else [estimator.classes_]
+    labels = [label for each in classes for label in np.asarray(each).tolist()]
+    if all(isinstance(label, str) for label in labels):
+        return np.array(labels).dtype
+    return dtype
 
 
 def _array(x: Any) -> Array:
@@ -131,7 +151,8 @@ def map_rows(
     grid = Grid.regular(array.numblocks[0], 1) if one else array.expression.chunks[0]
     frame = Frame(array.numblocks, tuple(range(1, array.ndim)), tuple(range(1, len(tail) + 1)))
     chunks = (grid, *(whole(extent) for extent in tail))
-    call = Call(Held(token, function), frame, chunks, numeric(dtype, "ParallelPostFit").str)
+    kind = dtype if dtype.kind in TEXT else numeric(dtype, "ParallelPostFit")
+    call = Call(Held(token, function), frame, chunks, kind.str)
     return Array(mapped((array.expression,), call))
 
 

@@ -19,6 +19,9 @@ from sarray.mapping import map_blocks
 from sarray.ml.rows import whole_rows
 from sarray.random import default_rng
 
+RandomState = int | np.random.RandomState | np.random.Generator | None
+"""What says which random numbers are drawn."""
+
 
 def make_regression(
     n_samples: int = 100,
@@ -30,7 +33,7 @@ def make_regression(
     noise: float = 0.0,
     shuffle: bool = True,
     coef: bool = False,
-    random_state: int | None = None,
+    random_state: RandomState = None,
     chunks: Chunks = "auto",
 ) -> tuple[Any, ...]:
     """Samples X of standard normal features, and targets y = X w + bias + noise.
@@ -48,7 +51,7 @@ def make_regression(
     coef
         Whether w is returned too, n x t (n if t = 1), as a NumPy array.
     random_state
-        The seed; a new one each time if None.
+        The seed, or NumPy's generator that draws one; a new one each time if None.
     chunks
         Of X, all columns in one.
 
@@ -93,10 +96,10 @@ def make_classification(
     flip_y: float = 0.01,
     class_sep: float = 1.0,
     hypercube: bool = True,
-    shift: float = 0.0,
-    scale: float = 1.0,
+    shift: ArrayLike | None = 0.0,
+    scale: ArrayLike | None = 1.0,
     shuffle: bool = True,
-    random_state: int | None = None,
+    random_state: RandomState = None,
     chunks: Chunks = "auto",
 ) -> tuple[Array, Array]:
     """Samples of classes that are clusters at the corners of a cube (Guyon 2003, the "Madelon" data set).
@@ -117,11 +120,11 @@ def make_classification(
     class_sep, hypercube
         Half the edge of the cube; without `hypercube` the corners are moved at random.
     shift, scale
-        Of every feature: (x + shift) scale.
+        Of every feature, one number or n: (x + shift) scale. None: drawn, from -class_sep to class_sep, from 1 to 101.
     shuffle
         Whether features are in random order.
     random_state
-        The seed; a new one each time if None.
+        The seed, or NumPy's generator that draws one; a new one each time if None.
     chunks
         Of X, all columns in one.
 
@@ -151,7 +154,9 @@ def make_classification(
         corners, small.uniform(-1, 1, (clusters, n_informative, n_informative)),
         small.uniform(-1, 1, (n_informative, n_redundant)),
         small.integers(0, n_informative + n_redundant, n_repeated),
-        small.permutation(n_features) if shuffle else np.arange(n_features), shift, scale,
+        small.permutation(n_features) if shuffle else np.arange(n_features),
+        small.uniform(-class_sep, class_sep, n_features) if shift is None else np.asarray(shift, np.float64),
+        small.uniform(1, 101, n_features) if scale is None else np.asarray(scale, np.float64),
     )  # fmt: skip
     noise = large.standard_normal((n_samples, n_features), chunks=_rows(chunks))
     whole_rows("make_classification", noise, noise.chunks)
@@ -199,8 +204,8 @@ class Clusters:
     combine: NDArray[Any]
     repeat: NDArray[Any]
     order: NDArray[Any]
-    shift: float
-    scale: float
+    shift: NDArray[Any]
+    scale: NDArray[Any]
 
     def __call__(self, noise: NDArray[Any], cluster: NDArray[Any]) -> NDArray[Any]:
         """The features, from standard normal numbers and a column of clusters."""
@@ -211,7 +216,8 @@ class Clusters:
         stop = inner + self.combine.shape[1]
         x[:, inner:stop] = x[:, :inner] @ self.combine
         x[:, stop : stop + len(self.repeat)] = x[:, self.repeat]
-        return (x[:, self.order] + self.shift) * self.scale
+        found: NDArray[Any] = (x[:, self.order] + self.shift) * self.scale
+        return found
 
 
 def _corners(small: np.random.Generator, count: int, ndim: int, half: float, hypercube: bool) -> NDArray[Any]:
@@ -249,7 +255,14 @@ def _check_sizes(name: str, **sizes: int) -> None:
             raise ValueError(f"{name}: {each}={value}; write 1 or more")
 
 
-def _seed(random_state: int | None) -> int:
-    return int.from_bytes(os.urandom(7)) if random_state is None else operator.index(random_state)
+def _seed(random_state: RandomState) -> int:
+    """A number; of a generator the next one that it draws, so that the next call gets another."""
+    if random_state is None:
+        return int.from_bytes(os.urandom(7))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**53))
+    return operator.index(random_state)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sarray.ml.metrics import r2_score
 from sarray.ml.parameters import instead_of
-from sarray.ml.row_moments import FACTOR, moments, uncentred
+from sarray.ml.row_moments import FACTOR, Moments, moments, uncentred
 from sarray.ml.rows import FLOATS, lazy, like_rows, samples, weights_of
+
+ROUNDING = 32 * np.finfo(np.float64).eps
+"""Standard deviation, as a share of the mean, up to which a feature is constant."""
 
 
 class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -58,7 +62,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         weights = weights_of(sample_weight, X)
         found = moments("LinearRegression", FACTOR, X, y, weights=weights)
         n = X.shape[1]
-        r = found.factor if self.fit_intercept else uncentred(found)
+        r = _without_constants(found, n) if self.fit_intercept else uncentred(found)
         solution, _, rank, singular = np.linalg.lstsq(r[:, :n], r[:, n:], rcond=self.tol)
         self.coef_ = solution.T.astype(X.dtype)
         self.rank_, self.singular_ = int(rank), singular[: min(X.shape)].astype(X.dtype)
@@ -77,3 +81,11 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """The coefficient of determination of the predictions: a number, or a lazy one if X or y is lazy."""
         return r2_score(y, self.predict(X), sample_weight=sample_weight)
+
+
+def _without_constants(found: Moments, n: int) -> NDArray[Any]:
+    """R of the centred columns, with 0 for features that do not vary: what centring leaves of them is rounding."""
+    rounding = ROUNDING * np.sqrt(found.weight) * np.abs(found.mean[:n])
+    r = found.factor.copy()
+    r[:, :n][:, np.linalg.norm(r[:, :n], axis=0) <= rounding] = 0.0
+    return r

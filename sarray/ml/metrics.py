@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import sklearn.metrics
+from numpy.typing import ArrayLike, NDArray
 
 from sarray.array import as_array
-from sarray.ml.rows import is_dask, lazy, like_rows
+from sarray.mapping import map_blocks
+from sarray.ml.rows import is_dask, is_lazy, lazy, like_rows, with_shape
 
 
 def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_weight: Any = None) -> Any:
@@ -18,7 +21,7 @@ def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_w
     Parameters
     ----------
     y_true, y_pred
-        m labels, or m x t; numbers if one of them is lazy.
+        m labels, or m x t; numbers or strings.
     normalize
         False: the number of such samples, or the sum of their weights.
     sample_weight
@@ -28,22 +31,22 @@ def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_w
     -------
     A lazy array without axes if an argument is lazy, else scikit-learn's own result.
 
-    Raises ValueError for shapes that do not fit, TypeError for lazy labels that are no numbers.
+    Raises ValueError for shapes that do not fit.
 
     >>> import numpy as np, sarray as sa
     >>> y = sa.asarray(np.array([0, 1, 1, 0]), chunks=2)
     >>> float(sa.ml.accuracy_score(y, np.array([0, 1, 0, 0])))
     0.75
     """
-    if all(lazy(each) is None for each in (y_true, y_pred, sample_weight)):
+    if not any(map(is_lazy, (y_true, y_pred, sample_weight))):
         return sklearn.metrics.accuracy_score(y_true, y_pred, normalize=normalize, sample_weight=sample_weight)
-    true, predicted, weights = _aligned("accuracy_score", y_true, y_pred, sample_weight)
+    true, predicted, weights = _aligned("accuracy_score", *_numbered(y_true, y_pred), sample_weight)
     right = true == predicted
     right = right if right.ndim == 1 else right.all(axis=1)
     if weights is not None:
         total = (right * weights).sum()
         return total / weights.sum() if normalize else total
-    return right.mean() if normalize else right.sum()
+    return right.mean() if normalize else (right * 1.0).sum()
 
 
 def r2_score(
@@ -51,7 +54,7 @@ def r2_score(
     y_pred: Any,
     *,
     sample_weight: Any = None,
-    multioutput: str | None = "uniform_average",
+    multioutput: str | ArrayLike | None = "uniform_average",
     force_finite: bool = True,
 ) -> Any:
     """The coefficient of determination, 1 - sum w (y - p)^2 / sum w (y - mean y)^2.
@@ -63,7 +66,8 @@ def r2_score(
     sample_weight
         m weights w.
     multioutput
-        What becomes of t numbers: "uniform_average", "variance_weighted", or "raw_values" for all of them.
+        What becomes of t numbers: "uniform_average", "variance_weighted", "raw_values" for all of them, or t weights
+        of their average.
     force_finite
         Whether targets that do not vary give 1 if they are met and 0 if not, and not NaN or -inf.
 
@@ -79,11 +83,10 @@ def r2_score(
     >>> float(sa.ml.r2_score(y, np.array([1.0, 2.0, 4.0])))
     0.5
     """
-    if all(lazy(each) is None for each in (y_true, y_pred, sample_weight)):
+    if not any(map(is_lazy, (y_true, y_pred, sample_weight))):
         options = {"multioutput": multioutput, "force_finite": force_finite}
         return sklearn.metrics.r2_score(y_true, y_pred, sample_weight=sample_weight, **options)
-    if multioutput not in MULTIOUTPUT:
-        raise ValueError(f"r2_score: multioutput={multioutput!r} is not one of {', '.join(map(repr, MULTIOUTPUT))}")
+    combine = _combining(multioutput)
     true, predicted, weights = _aligned("r2_score", y_true, y_pred, sample_weight)
     if true.shape[0] < 2:
         raise ValueError(f"r2_score: needs two samples, got {true.shape[0]}")
@@ -92,14 +95,61 @@ def r2_score(
     total = (true * 0.0 + weights).sum(axis=0)
     residual = (weights * (true - predicted) ** 2).sum(axis=0)
     spread = (weights * (true - (weights * true).sum(axis=0) / total) ** 2).sum(axis=0)
-    return MULTIOUTPUT[multioutput](_ratios(residual, spread, force_finite), spread)
+    return combine(_ratios(residual, spread, force_finite), spread)
+
+
+def _combining(multioutput: Any) -> Callable[[Any, Any], Any]:
+    """What becomes of the scores of several targets."""
+    if multioutput is None or isinstance(multioutput, str):
+        if multioutput not in MULTIOUTPUT:
+            known = ", ".join(map(repr, MULTIOUTPUT))
+            raise ValueError(f"r2_score: multioutput={multioutput!r} is not one of {known}, nor weights of the targets")
+        return MULTIOUTPUT[multioutput]
+    weights = np.asarray(multioutput, np.float64)
+
+    def averaged(scores: Any, spread: Any) -> Any:
+        if weights.shape != scores.shape:
+            raise ValueError(f"r2_score: multioutput has {weights.shape} weights, there are {scores.shape} targets")
+        return (scores * weights).sum() / weights.sum()
+
+    return averaged
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Where labels are among sorted ones; -1 if they are not."""
+
+    labels: NDArray[Any]
+
+    def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
+        """As many numbers as labels."""
+        found = np.minimum(np.searchsorted(self.labels, block), max(len(self.labels) - 1, 0))
+        positions: NDArray[Any] = np.where(self.labels[found] == block, found, -1) if len(self.labels) else found - 1
+        return positions
+
+
+def _numbered(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    """Labels as numbers that are the same where the labels are, unless they are numbers already, or Dask's."""
+    given: list[Any] = [each if is_lazy(each) else np.asarray(each) for each in (y_true, y_pred)]
+    if any(map(is_dask, given)) or not any(each.dtype.kind in "USO" for each in given):
+        return y_true, y_pred
+    known = [each.astype(str) for each in given if isinstance(each, np.ndarray)]
+    if not known:
+        same = map_blocks(np.equal, given[0], given[1].rechunk(given[0].chunks), dtype=bool)
+        return same, np.ones(same.shape, bool)
+    positions = Positions(np.unique(np.concatenate([each.ravel() for each in known])))
+    first, second = (
+        positions(each.astype(str)) if isinstance(each, np.ndarray) else map_blocks(positions, each, dtype=np.int64)
+        for each in given
+    )
+    return first, second
 
 
 def _aligned(name: str, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """All as arrays whose rows are cut alike; if one is Dask's, as they are for Dask to cut."""
     given = (y_true, y_pred, sample_weight)
     if any(map(is_dask, given)):
-        first, second, weights = (each if each is None or is_dask(each) else np.asarray(each) for each in given)
+        first, second, weights = (with_shape(each) if is_dask(each) else _array(each) for each in given)
     else:
         first = lazy(y_true)
         first = as_array(y_true) if first is None else first
@@ -113,6 +163,10 @@ def _aligned(name: str, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[A
     if first.shape != second.shape:
         raise ValueError(f"{name}: y_true has shape {first.shape}, y_pred {second.shape}; they must be the same")
     return first, second, weights
+
+
+def _array(values: Any) -> Any:
+    return None if values is None else np.asarray(values)
 
 
 def _ratios(residual: Any, spread: Any, force_finite: bool) -> Any:

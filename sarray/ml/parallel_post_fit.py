@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.metrics import get_scorer
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -18,9 +19,16 @@ from sarray.array import identity_token
 from sarray.creation import from_array
 from sarray.ml.block_method import call_blocks
 from sarray.ml.post_fit_score import METRICS, default_metric, own_score
-from sarray.ml.rows import in_memory, is_dask, lazy, like_rows
+from sarray.ml.rows import in_memory, is_dask, is_lazy, lazy
 
 SEED = "random_state"
+WEIGHTS = {"sample_weight"}
+"""Parameters of `partial_fit` that go with rows."""
+METHODS = (
+    "fit", "partial_fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "transform",
+    "inverse_transform", "score",
+)  # fmt: skip
+"""Methods whose parameters are the estimator's."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -54,8 +62,8 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     Methods are those that the estimator has. Given an `sarray.Array` or a Zarr array they return a lazy `Array`, given
     a Dask array a Dask array, and given anything else what the estimator returns. The rows of a result are cut like
     those of X, whose columns must be in one chunk (ValueError with the rechunk to type). Sparse results become dense
-    blocks, a method that returns several arrays gives several. `fit`, `fit_transform` and `fit_predict` read lazy
-    samples into memory; `partial_fit` reads one block after another.
+    blocks, labels that are strings an array of strings; a method that returns several arrays gives several. `fit`,
+    `fit_transform` and `fit_predict` read lazy samples into memory; `partial_fit` reads one block after another.
 
     The estimator is one constant of the program: a function's process loads it once, not once for each task.
 
@@ -113,11 +121,12 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             estimator.partial_fit(X, in_memory(y), **fit_params)
             self._keep(estimator, X)
             return self
-        targets = None if y is None else like_rows(y, array)
+        beside = {"y": y, **{name: fit_params.pop(name) for name in WEIGHTS & fit_params.keys()}}
         for low, high in (array.expression.chunks[0].bounds(block) for block in range(array.numblocks[0])):
             if low < high:
                 rows = array[low:high].compute()
-                estimator.partial_fit(rows, None if targets is None else targets[low:high].compute(), **fit_params)
+                own = {name: in_memory(values[low:high]) for name, values in _along(beside, array).items()}
+                estimator.partial_fit(rows, own.pop("y", None), **own, **fit_params)
                 self._keep(estimator, rows)
         return self
 
@@ -192,17 +201,18 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         any other `scoring` predictions are computed here, in parallel, and read into memory.
         """
         check_is_fitted(self)
-        if lazy(X) is None and lazy(y) is None:
-            return self.estimator_.score(X, y, **options) if self.scoring is None else self._scored(X, y, options)
+        if not is_lazy(X) and not is_lazy(y):
+            own = self.scoring is None
+            return self.estimator_.score(X, y, **options) if own else self._scored(self.scoring, X, y, options)
         metric = self.scoring if self.scoring is not None else default_metric(self.estimator_)
         if metric is None:
             return own_score(self.estimator_, self._token, X)
-        if metric in METRICS:
+        if isinstance(metric, str) and metric in METRICS:
             return METRICS[metric](y, self.predict(X), **options)
-        return self._scored(X, in_memory(y), {name: in_memory(value) for name, value in options.items()})
+        return self._scored(metric, X, in_memory(y), {name: in_memory(value) for name, value in options.items()})
 
-    def _scored(self, X: Any, y: Any, options: dict[str, Any]) -> Any:
-        return get_scorer(self.scoring)(self, X, y, **options)
+    def _scored(self, metric: Any, X: Any, y: Any, options: dict[str, Any]) -> Any:
+        return get_scorer(metric)(self, X, y, **options)
 
     # -- what scikit-learn asks ---------------------------------------------------------------------------------------
 
@@ -219,6 +229,13 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         """Names of the features that `transform` makes."""
         check_is_fitted(self)
         return self.estimator_.get_feature_names_out(input_features)
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Who asks for parameters, where scikit-learn's metadata routing is on: the estimator, for each method."""
+        mapping = MethodMapping()
+        for each in METHODS:
+            mapping.add(caller=each, callee=each)
+        return MetadataRouter(owner=type(self).__name__).add(estimator=self.estimator, method_mapping=mapping)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters; among the deep ones ``random_state``, if the estimator has it, for who fixes it by that name."""
@@ -243,6 +260,15 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         return get_tags(self.estimator)
+
+
+def _along(given: dict[str, Any], array: Any) -> dict[str, Any]:
+    """What goes with each row, ready to be cut; ValueError if it is not as many."""
+    found = {name: value if is_lazy(value) else np.asarray(value) for name, value in given.items() if value is not None}
+    for name, value in found.items():
+        if value.shape[:1] != array.shape[:1]:
+            raise ValueError(f"partial_fit: {name} has shape {value.shape}, there are {array.shape[0]} samples")
+    return found
 
 
 def _takes_targets(method: Callable[..., Any]) -> bool:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sarray.ml.containers import lazy_stays_lazy
 from sarray.ml.parameters import instead_of, one_of
 from sarray.ml.row_moments import FACTOR, SCATTER, flipped, moments
 from sarray.ml.rows import FLOATS, lazy, samples
@@ -34,13 +35,15 @@ LOSS = 1e-6
 class Spectrum(NamedTuple):
     """All principal axes, and the sums of squares along them."""
 
-    samples: int
+    shape: tuple[int, int]
+    """m and n."""
     mean: NDArray[Any]
     squares: NDArray[Any]
-    """In falling order, min(m, n) of them."""
+    """In falling order: min(m, n) of a factor, n of a covariance."""
     axes: NDArray[Any]
 
 
+@lazy_stays_lazy
 class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Principal component analysis, in one pass over the samples.
 
@@ -96,22 +99,22 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
 
     def _is_accurate(self, found: Spectrum) -> bool:
         """Whether every variance that the result depends on is well above the rounding errors of the largest."""
-        count = _count(self.n_components, found.squares)
+        count = _count(self.n_components, found)
         rest = found.squares[count:]
         needed = [found.squares[count - 1], *([rest.mean()] if len(rest) else [])]
         return bool(min(needed) >= LOSS * found.squares[0])
 
     def _set_attributes(self, found: Spectrum, dtype: Any) -> None:
-        variance = found.squares / (found.samples - 1)
-        total, count = variance.sum(), _count(self.n_components, found.squares)
-        self.n_samples_, self.n_components_ = found.samples, count
+        variance = found.squares / (found.shape[0] - 1)
+        total, count = variance.sum(), _count(self.n_components, found)
+        self.n_samples_, self.n_components_ = found.shape[0], count
         self.mean_ = found.mean.astype(dtype)
         self.components_ = flipped(found.axes[:count]).astype(dtype)
         self.explained_variance_ = variance[:count].astype(dtype)
         with np.errstate(invalid="ignore"):  # the share of nothing is NaN, as in scikit-learn
             self.explained_variance_ratio_ = (variance[:count] / total).astype(dtype)
         self.singular_values_ = np.sqrt(found.squares[:count]).astype(dtype)
-        self.noise_variance_ = float(variance[count:].mean()) if count < len(variance) else 0.0
+        self.noise_variance_ = float(variance[count:].mean()) if count < min(found.shape) else 0.0
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """`fit`, and `transform` of the same samples."""
@@ -150,9 +153,16 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         return covariance
 
     def get_precision(self) -> NDArray[Any]:
-        """The inverse of `get_covariance`."""
-        found: NDArray[Any] = np.linalg.inv(self.get_covariance())
-        return found
+        """The inverse of `get_covariance`; where there is noise, from the components (matrix inversion lemma)."""
+        check_is_fitted(self)
+        noise, n = self.noise_variance_, self.components_.shape[1]
+        beyond = self.explained_variance_ - noise
+        if noise == 0.0 or self.whiten or not (beyond > 0).all():
+            found: NDArray[Any] = np.linalg.inv(self.get_covariance())
+            return found
+        # the components are orthonormal: along them the precision is 1 / variance, elsewhere 1 / noise
+        found = (self.components_.T * (1 / self.explained_variance_ - 1 / noise)) @ self.components_
+        return found + np.eye(n) / noise
 
     def score_samples(self, X: Any) -> Any:
         """Log-likelihood of each sample under the model, m: lazy if X is, else a NumPy array."""
@@ -180,13 +190,13 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
 def _factored(X: Any) -> Spectrum:
     found = moments("PCA", FACTOR, X)
     _, s, axes = np.linalg.svd(found.factor)
-    return Spectrum(X.shape[0], found.mean, s[: min(X.shape)] ** 2, axes)
+    return Spectrum(X.shape, found.mean, s[: min(X.shape)] ** 2, axes)
 
 
 def _covariance(X: Any) -> Spectrum:
     found = moments("PCA", SCATTER, X)
     squares, vectors = np.linalg.eigh(found.factor, "U")
-    return Spectrum(X.shape[0], found.mean, np.maximum(squares[::-1], 0.0)[: min(X.shape)], vectors.T[::-1])
+    return Spectrum(X.shape, found.mean, np.maximum(squares[::-1], 0.0), vectors.T[::-1])
 
 
 def _check_count(asked: Any, most: int) -> None:
@@ -202,10 +212,10 @@ def _check_count(asked: Any, most: int) -> None:
         )
 
 
-def _count(asked: Any, squares: NDArray[Any]) -> int:
+def _count(asked: Any, found: Spectrum) -> int:
     """How many components: as many as asked for, or as explain more than the share."""
     if asked is None:
-        return len(squares)
+        return min(found.shape)
     if isinstance(asked, (int, np.integer)):
         return int(asked)
-    return int(np.searchsorted(np.cumsum(squares / squares.sum()), asked, side="right")) + 1
+    return int(np.searchsorted(np.cumsum(found.squares / found.squares.sum()), asked, side="right")) + 1

@@ -20,8 +20,8 @@ MEANS = {"PCA", "FactorAnalysis", "GaussianMixture", "BayesianGaussianMixture"}
 """Estimators of scikit-learn whose own score of samples is a sum over them; a mean."""
 
 
-def default_metric(estimator: Any) -> str | None:
-    """The name of the metric that an estimator's score is; None if it is one of its own.
+def default_metric(estimator: Any) -> Any:
+    """The metric that an estimator's score is, a name or a scorer; None if it is one of its own.
 
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.svm import SVC
@@ -31,9 +31,18 @@ def default_metric(estimator: Any) -> str | None:
     last = getattr(estimator, "steps", None)
     if last is not None:
         return default_metric(last[-1][1])
+    best = getattr(estimator, "best_estimator_", None)
+    if best is not None:  # a search scores by what it searched by
+        return default_metric(best) if estimator.scoring is None else _searched_by(estimator)
     score = getattr(type(estimator), "score", None)
     owners = {ClassifierMixin.score: "accuracy", RegressorMixin.score: "r2"}
     return owners.get(score) if score is not None else None
+
+
+def _searched_by(search: Any) -> Any:
+    if isinstance(search.scoring, str) or callable(search.scoring):
+        return search.scoring
+    return search.scorer_[search.refit]
 
 
 def own_score(estimator: Any, token: str, x: Any) -> Any:

@@ -33,15 +33,25 @@ def is_zarr(x: Any) -> bool:
     return type(x).__module__.partition(".")[0] == "zarr" and hasattr(x, "chunks")
 
 
+def is_lazy(x: Any) -> bool:
+    """Whether this is not in memory; of any type of elements, and perhaps of unknown shape."""
+    return isinstance(x, Array) or is_dask(x) or is_zarr(x)
+
+
 def lazy(x: Any) -> Array | None:
     """A lazy input as an array with its own chunks; None for what is in memory."""
     if isinstance(x, Array):
         return x
     if is_dask(x):
-        if any(math.isnan(extent) for extent in x.shape):
-            raise ValueError("a Dask array of unknown chunks has no shape; type X = X.compute_chunk_sizes()")
-        return from_array(x, chunks=x.chunks, lock=False)
+        return from_array(with_shape(x), chunks=x.chunks, lock=False)
     return from_array(x, chunks=x.chunks) if is_zarr(x) else None
+
+
+def with_shape(x: Any) -> Any:
+    """The Dask array; ValueError if its chunks are unknown."""
+    if any(math.isnan(extent) for extent in x.shape):
+        raise ValueError("a Dask array of unknown chunks has no shape; type X = X.compute_chunk_sizes()")
+    return x
 
 
 def whole_rows(name: str, x: Any, chunks: Sequence[Sequence[int]]) -> None:

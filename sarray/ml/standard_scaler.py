@@ -10,11 +10,13 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from kernels.moments import join_columns
+from sarray.ml.containers import lazy_stays_lazy
 from sarray.ml.parameters import instead_of
 from sarray.ml.row_moments import COLUMNS, pass_over
 from sarray.ml.rows import samples, weights_of
 
 
+@lazy_stays_lazy
 class StandardScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """(x - mean) / standard deviation of every feature, from one pass over the samples.
 
@@ -53,7 +55,9 @@ class StandardScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> StandardScaler:
         """Means and variances of X and of all samples seen before; `y` is not used."""
         X = samples(self, X, reset=not hasattr(self, "_seen"), ensure_all_finite="allow-nan")
-        found = pass_over("StandardScaler", COLUMNS, X, weights=weights_of(sample_weight, X))
+        weights = weights_of(sample_weight, X)
+        counted = weights if self.with_mean or self.with_std else None  # samples are left, as scikit-learn's
+        found = pass_over("StandardScaler", COLUMNS, X, weights=counted)
         if not np.isfinite(found[1]).all():
             raise ValueError("StandardScaler: Input X contains infinity; remove such samples first")
         seen = self.__dict__.get("_seen")

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sarray.ml.containers import lazy_stays_lazy
 from sarray.ml.parameters import instead_of
 from sarray.ml.row_moments import FACTOR, flipped, moments, uncentred
 from sarray.ml.rows import FLOATS, lazy, samples
 
 
+@lazy_stays_lazy
 class TruncatedSVD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Projection on the right singular vectors of the largest singular values, in one pass over the samples.
 

@@ -42,7 +42,7 @@ USAGES = st.builds(
     puts=COUNTS,
     gets=COUNTS,
 )
-FACTS = st.builds(Facts, st.just("functions"), st.just("functions-1"), st.booleans(), NUMBERS, NUMBERS)
+FACTS = st.builds(Facts, st.just("functions"), st.just("functions-1"), st.booleans(), *[NUMBERS] * 5, SECONDS)
 
 
 @st.composite
@@ -71,8 +71,10 @@ def test_the_numbers_follow_from_the_records(report: Report) -> None:
     invoked = report.facts.invoked
     assert found["cold_starts"] == invoked * sum(record["cold"] for record in executors)
     assert found["retries"] == invoked * max(sum(record["retries"] for record in executors), records[0]["retried"])
-    assert found["invocations"] == invoked * (len(executors) + found["retries"])
-    assert found["gb_s"] >= invoked * sum(2 * record["billed_seconds"] for record in executors) * (1 - 1e-12)
+    assert found["invocations"] == invoked * (len(executors) + found["retries"] + records[0]["watched"])
+    watched = records[0]["watched_seconds"] * (2 if executors else 0)
+    billed = watched + sum(2 * record["billed_seconds"] for record in executors)
+    assert found["gb_s"] >= invoked * billed * (1 - 1e-12)
     assert found["usd"] == pytest.approx(sum(found["costs"].values()))
     assert (found["usd"] > 0) <= invoked
 

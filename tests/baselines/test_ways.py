@@ -209,8 +209,7 @@ def test_duplicate_deliveries_change_nothing(functions: LocalFunctions) -> None:
 @pytest.mark.long
 def test_a_worker_that_is_frozen_loses_its_tasks_and_does_no_harm_when_it_wakes() -> None:
     with LocalFunctions(FunctionSettings(HANDLER, concurrency=2, provisioned=2)) as functions:
-        until(lambda: len(functions.counts()["pids"]) == 2)
-        victim = functions.counts()["pids"][0]
+        victim = min(until(lambda: len(found := functions.counts()["pids"]) == 2 and all(found) and found))
 
         def freeze(job: Submitted) -> None:
             threading.Timer(0.2, os.kill, (victim, signal.SIGSTOP)).start()

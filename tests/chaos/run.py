@@ -19,7 +19,7 @@ from sarray import local_functions
 from tests.chaos.killer import Killer
 from tests.chaos.phases import AT_WORK, Phase
 from tests.chaos.work import Jobs, differs
-from tests.functions.processes import is_alive, leftover_groups, session
+from tests.functions.processes import is_alive, keys, leftover_groups, session
 from wukong_sched.drivers.functions import LocalFunctions
 
 HANDLER = "tests.chaos.hook.handler"
@@ -159,7 +159,7 @@ def finish(functions: LocalFunctions, threads: list[threading.Thread], summary: 
 def stored(functions: LocalFunctions) -> list[str]:
     """Files and keys of jobs."""
     files = [str(path) for path in (functions.directory / "store").rglob("*") if path.is_file()]
-    return [*files, *functions.places._redis._server.scan("*")]
+    return [*files, *keys(functions.places._redis._server)]
 
 
 def after(pids: list[int], home: Path, service: int) -> list[str]:

@@ -7,6 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from wukong_sched.coordination import protocol
+from wukong_sched.coordination.redis import GRAVE
+from wukong_sched.storage.cluster import Command, Deployment
+
+GRAVES = {state.value.encode() for state in protocol.GRAVES}
+
 
 def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
     """The first true value of a condition."""
@@ -28,6 +34,16 @@ def is_alive(pid: int) -> bool:
 def leftover_groups(service: int) -> list[Path]:
     """Control groups of a service."""
     return list(Path("/sys/fs/cgroup").rglob(f"functions-{service}-*"))
+
+
+def keys(server: Deployment) -> list[str]:
+    """What is in a Redis, but for the word that a job is over, which goes by itself."""
+    found = []
+    for name in server.scan("*"):
+        state = server.one(Command(name, ["HGET", name, "state"])) if name.endswith("}:job") else b""
+        if state not in GRAVES or not 0 < server.one(Command(name, ["TTL", name])) <= GRAVE:
+            found.append(name)
+    return found
 
 
 def session(leader: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,3 +74,21 @@ def test_kept_arrays_are_mapped_too(functions: LocalFunctions, rng: np.random.Ge
     (reader,) = parked(program, tmp_path).sources.values()
     assert isinstance(reader.held.value, MappedBlocks)
     np.testing.assert_array_equal(reader.read((1, 0)), (a + 1)[100:])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of files are POSIX systems'; tried on Linux")
+def test_where_there_is_no_room_an_error_says_so_and_nothing_is_left(functions: LocalFunctions) -> None:
+    import resource
+
+    a = np.ones((4, 100_000))
+    x = sa.from_array(a, chunks=(2, 100_000))
+    computed([x.sum()], functions)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(OSError, match=r"3200000 bytes for functions cannot be written into .*TMPDIR"):
+            computed([x.sum()], functions)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert left(functions) == []
+    assert computed([x.sum()], functions)[0] == [a.sum()]

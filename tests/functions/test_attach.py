@@ -8,8 +8,10 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from tests.functions.processes import is_alive, session, until
 from tests.functions.programs import slow_block
 from tests.house.tree import ROOT
 from wukong_sched.drivers import home as homes
-from wukong_sched.errors import JobCancelled
+from wukong_sched.errors import JobCancelled, JobSwept
 
 
 @pytest.fixture
@@ -76,6 +78,30 @@ def test_a_job_can_be_cancelled_and_waited_for_in_vain(x: sa.Array) -> None:
     sa.job_of(job.id).cancel()
     with pytest.raises(JobCancelled, match=job.id):
         job.result(30)
+
+
+def test_of_two_that_wait_both_get_the_result_or_hear_why(x: sa.Array) -> None:
+    slow = sa.map_blocks(slow_block, sa.ones((40, 4), chunks=(1, 4))).sum()
+    job = slow.submit(executor="functions", workers=2)
+    outcomes: list[Any] = []
+
+    def wait() -> None:
+        try:
+            outcomes.append(sa.job_of(job.id).result(60))
+        except LookupError as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    errors = [outcome for outcome in outcomes if isinstance(outcome, LookupError)]
+    assert len(outcomes) == 3 and len(errors) < 3
+    assert all(float(outcome) == 160.0 for outcome in outcomes if outcome not in errors)
+    assert all(job.id in str(error) for error in errors)
+    with pytest.raises(JobSwept, match=job.id):
+        job.result(60)
 
 
 def test_what_runs_here_is_not_submitted(x: sa.Array) -> None:

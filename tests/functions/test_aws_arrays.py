@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,7 @@ def account(
         yield addresses
     until(service.endpoint.is_quiet)
     variables = aws_functions.environment(sa.Settings(aws_environment=str(written)))
-    functions = aws_functions.lambda_functions("sarray", tuple(sorted(variables.items())), 2)
+    functions = aws_functions.lambda_functions("sarray", tuple(sorted(variables.items())), 2, os.getpid())
     functions.invoker._connect().close()
     functions.close()
     aws_functions.lambda_functions.cache_clear()

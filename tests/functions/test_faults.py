@@ -19,8 +19,8 @@ from tests.functions import faulty, programs
 from tests.functions.conftest import HANDLER
 from tests.functions.processes import until
 from tests.functions.test_jobs import SCATTER, expected, left, wanted
-from wukong_sched.drivers.functions import POLICY, LocalFunctions, run
-from wukong_sched.errors import JobCancelled, TaskError
+from wukong_sched.drivers.functions import POLICY, STARTS, LocalFunctions, run
+from wukong_sched.errors import InfrastructureError, JobCancelled, JobSwept, TaskError
 from wukong_sched.functions.events import Message
 from wukong_sched.functions.limits import control_group
 from wukong_sched.functions.local import start_service
@@ -90,8 +90,9 @@ def test_a_sandbox_out_of_memory(tmp_path: Path) -> None:
             assert wanted(program, functions) == expected(programs.tree(12))
             assert "SIGKILL" in functions.service.endpoint.state()["last_error"]
         else:
-            with pytest.raises(TaskError, match="MemoryError"):
+            with pytest.raises(TaskError, match="MemoryError") as caught:
                 wanted(program, functions)
+            assert "functions.memory" in "".join(caught.value.__notes__)
         assert wanted(programs.tree(4), functions) == expected(programs.tree(4))
         assert left(functions) == []
 
@@ -106,8 +107,10 @@ def has_groups() -> bool:
 @pytest.mark.long
 def test_a_task_that_always_ends_its_sandbox_ends_the_job() -> None:
     with LocalFunctions(TWO) as functions:
-        with pytest.raises(TaskError, match="8 attempts ended without a commit"):
+        with pytest.raises(InfrastructureError, match="8 attempts ended without a commit") as caught:
             wanted(programs.tree(1, faulty.die), functions)
+        words = "block (0,)", "whose blocks take", "in a function of 2048 MB", "signal: SIGKILL", "functions.memory"
+        assert [word for word in words if word not in str(caught.value)] == []
         assert wanted(programs.tree(4), functions) == expected(programs.tree(4))
         assert left(functions) == []
 
@@ -122,6 +125,24 @@ def test_each_first_invocation_lost() -> None:
         lost = list((functions.directory / faulty.LOST).iterdir())
         assert len(lost) >= 2
         assert left(functions) == []
+
+
+def test_functions_are_given_up_when_none_starts_several_times_in_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "there"
+    fickle = FunctionSettings("tests.functions.fickle.handler", concurrency=1, environment={"FICKLE": str(path)})
+    with LocalFunctions(fickle) as functions:
+        endpoint, tell = functions.service.endpoint, functions.trouble()
+        for _ in range(STARTS - 1):
+            assert b"not yet" in endpoint.call(b"{}").body and tell() == ""
+        path.touch()
+        os.kill(int(endpoint.call(b"{}").body), signal.SIGKILL)
+        until(lambda: not endpoint.state()["pids"])
+        path.unlink()
+        for _ in range(STARTS):
+            assert tell() == ""
+            assert b"not yet" in endpoint.call(b"{}").body
+        assert "functions do not start" in tell() and "not yet" in tell()
+        assert functions.trouble()() == ""
 
 
 def test_each_invocation_delivered_twice() -> None:
@@ -258,6 +279,44 @@ def test_the_same_job_again_makes_what_is_not_stored(functions: LocalFunctions) 
     assert sorted(value for blocks in again.blocks() for value in blocks.values()) == list(range(40))
     functions.finish(again, over=True)
     again.storage.delete(list(plan.program.wanted()))
+    assert left(functions) == []
+
+
+def test_whoever_comes_too_late_does_not_begin_the_job_again(functions: LocalFunctions) -> None:
+    """Two wait for it; one has fetched the results, and left nothing, before the other looks."""
+    job = functions.submit(Plan(programs.tree(8), POLICY))
+    late = functions.attach(job.name.job)
+    job.wait()
+    functions.finish(job, over=True)
+    before = functions.counts()["invocations"]
+    for act in (late.wait, lambda: list(late.blocks())):
+        with pytest.raises(JobSwept, match=f"{job.name.job} is over, and somebody else has fetched"):
+            act()
+    assert not late.begin(resume=True) and late.resumed == 0
+    until(functions.service.endpoint.is_quiet)
+    assert functions.counts()["invocations"] == before
+    assert left(functions) == []
+
+
+def test_whoever_waits_for_a_job_that_failed_hears_why(functions: LocalFunctions) -> None:
+    job = functions.submit(Plan(programs.tree(8, programs.fail), POLICY))
+    late = functions.attach(job.name.job)
+    with pytest.raises(TaskError, match="three"):
+        job.wait()
+    functions.finish(job, over=False)
+    with pytest.raises(TaskError, match="three"):
+        late.wait()
+    assert left(functions) == []
+
+
+def test_a_job_cancelled_is_not_begun_again_by_whoever_was_stopped(functions: LocalFunctions) -> None:
+    job = functions.submit(Plan(programs.tree(200, programs.slow), POLICY))
+    late = functions.attach(job.name.job)
+    functions.finish(job, over=False)
+    until(functions.service.endpoint.is_quiet)
+    with pytest.raises(JobCancelled):
+        late.wait()
+    wanted(programs.tree(2), functions)  # sweeps what came late
     assert left(functions) == []
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.functions import programs
 from tests.functions.conftest import HANDLER
-from tests.functions.processes import until
+from tests.functions.processes import keys, until
 from wukong_sched.drivers import serial
 from wukong_sched.drivers.functions import POLICY, LocalFunctions, run
 from wukong_sched.errors import InfrastructureError, JobCancelled, TaskError
@@ -46,8 +46,7 @@ def expected(program: Program) -> dict[Tile, Any]:
 def left(functions: LocalFunctions) -> list[str]:
     """Whatever is in the stores."""
     files = [str(path) for path in (functions.directory / "store").rglob("*") if path.is_file()]
-    redis = functions.places._redis._server.scan("*")
-    return [*files, *redis]
+    return [*files, *keys(functions.places._redis._server)]
 
 
 @pytest.mark.parametrize("policy", [POLICY, SCATTER], ids=["costs", "scatter"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from hypothesis import strategies as st
 
 from tests.functions.processes import is_alive, until
 from tests.house.tree import ROOT
+from wukong_sched.errors import InfrastructureError
 from wukong_sched.functions import limits
+from wukong_sched.functions.endpoint import Endpoint
 from wukong_sched.functions.mapped import write
 from wukong_sched.functions.places import Addresses
 from wukong_sched.functions.usage import Usage, total
@@ -132,3 +136,12 @@ def test_mapped_arrays_are_what_was_written(tmp_path: Path, cut: object, order: 
     np.testing.assert_array_equal(mapped.array, array)
     assert not mapped.array.flags.writeable
     assert mapped.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_loopback_interface_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*arguments: Any) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr("socket.create_connection", unreachable)
+    with pytest.raises(InfrastructureError, match=r"Network is unreachable; .*ip link set lo up"):
+        Endpoint(1, "key").free()

@@ -25,10 +25,23 @@ SCATTER = replace(POLICY, invoke_seconds=1e-6, latency=0.0, bandwidth=math.inf, 
 def test_a_killed_attempt_is_an_invocation_and_a_retry(functions: LocalFunctions, tmp_path: Path) -> None:
     report = run(programs.tree(4, programs.once(str(tmp_path), 0)), MemoryStorage(), functions).report
     assert report.retries >= 1
-    assert report.invocations == len(report.usages) + report.retries
+    assert report.invocations == len(report.usages) + report.retries + report.facts.watched
     assert report.to_dict()["retries"] == report.retries
     calm = run(programs.tree(4), MemoryStorage(), functions).report
-    assert (calm.retries, calm.invocations) == (0, len(calm.usages))
+    assert (calm.retries, calm.invocations) == (0, len(calm.usages) + calm.facts.watched)
+
+
+def test_watchdogs_are_invocations_and_cost_their_time(functions: LocalFunctions) -> None:
+    before = functions.counts()
+    outcome = run(programs.tree(80, programs.slow), MemoryStorage(), functions)
+    report, after = outcome.report, functions.counts()
+    watched = report.facts.watched
+    assert 1 <= watched <= after["invocations"] - before["invocations"] - len(report.usages)
+    assert report.invocations == len(report.usages) + report.retries + watched
+    assert 0.001 * watched <= report.facts.watched_seconds
+    alone = replace(report, facts=replace(report.facts, watched=0, watched_seconds=0.0))
+    assert report.gb_s == pytest.approx(alone.gb_s + 2 * report.facts.watched_seconds)
+    assert functions.service.endpoint.scheduled(report.facts.job) == (0, 0.0)
 
 
 def test_only_the_first_executor_of_a_process_is_cold(functions: LocalFunctions) -> None:

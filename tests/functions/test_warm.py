@@ -116,9 +116,12 @@ def test_an_error_of_reading_ahead_comes_to_who_asks() -> None:
     job=st.text(),
     id=st.text(),
     share=st.integers(1, 10**6),
+    sent=st.floats(0, 2e9),
     every=st.floats(0, 100),
     tiles=st.dictionaries(st.text(), st.binary()),
 )
-def test_messages_survive_json(job: str, id: str, share: int, every: float, tiles: dict[str, bytes]) -> None:
-    message = Message(JobName(job, "hash", "numpy", True), id, share, every, tiles)
+def test_messages_survive_json(
+    job: str, id: str, share: int, sent: float, every: float, tiles: dict[str, bytes]
+) -> None:
+    message = Message(JobName(job, "hash", "numpy", True), id, share, sent, every, tiles)
     assert Message.from_event(json.loads(message.to_json())) == message

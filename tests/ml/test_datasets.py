@@ -77,3 +77,24 @@ def test_features_are_moved_and_scaled() -> None:
 def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_classification(**options)
+
+
+def test_generators_draw_the_seed() -> None:
+    for made in (np.random.RandomState, np.random.default_rng):
+        one, other = made(3), made(3)
+        (X, y), (again, _) = (sa.ml.make_regression(20, 3, random_state=each, chunks=7) for each in (one, other))
+        np.testing.assert_array_equal(X.compute(), again.compute())
+        assert (sa.ml.make_regression(20, 3, random_state=one)[0].compute() != X.compute()).all()
+        assert sa.ml.make_classification(20, 4, random_state=other)[1].shape == y.shape
+
+
+def test_features_are_moved_and_stretched_as_asked() -> None:
+    plain = sa.ml.make_classification(30, 4, random_state=1)[0].compute()
+    shift, scale = np.arange(4.0), np.array([1.0, 2.0, 3.0, 4.0])
+    moved = sa.ml.make_classification(30, 4, random_state=1, shift=shift, scale=scale)[0].compute()
+    np.testing.assert_array_equal(moved, (plain + shift) * scale)
+    drawn = sa.ml.make_classification(30, 4, random_state=1, shift=None, scale=None)[0].compute()
+    stretch = (drawn[1:] - drawn[0]) / (plain[1:] - plain[0])
+    np.testing.assert_allclose(stretch, np.broadcast_to(stretch[0], stretch.shape), rtol=1e-6)
+    assert ((stretch >= 1) & (stretch <= 101)).all()
+    assert (np.abs(drawn[0] / stretch[0] - plain[0]) <= 1.0 + 1e-9).all()

@@ -80,3 +80,13 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"y_true has shape \(3, 2\), y_pred \(3, 3\)"):
         r2_score(sa.ones((3, 2)), sa.ones((3, 3)))
     assert accuracy_score(["a", "b"], ["a", "c"]) == 0.5
+
+
+def test_targets_may_have_weights(rng: np.random.Generator) -> None:
+    true = rng.standard_normal((20, 3))
+    predicted = true + rng.standard_normal((20, 3))
+    lazy = sa.from_array(true, (6, -1))
+    expected = sklearn.metrics.r2_score(true, predicted, multioutput=[0.2, 0.3, 0.5])
+    assert float(sa.ml.r2_score(lazy, predicted, multioutput=[0.2, 0.3, 0.5])) == pytest.approx(expected)
+    with pytest.raises(ValueError, match=r"\(2,\) weights, there are \(3,\) targets"):
+        sa.ml.r2_score(lazy, predicted, multioutput=[0.5, 0.5])

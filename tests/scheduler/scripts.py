@@ -93,13 +93,19 @@ class Fixed:
     def keeps(self, nbytes: int) -> bool:
         return nbytes <= self.keep
 
-    def patience(self, nbytes: int) -> float:
+    def patience(self, nbytes: int, worked: float = 0.0) -> float:
         return self.wait
+
+    def inlines(self, nbytes: int) -> bool:
+        return False
 
     def yields(self, now: float, deadline: float) -> bool:
         return now >= self.stop
 
     def observed(self, nbytes: int, seconds: float) -> Fixed:
+        return self
+
+    def started(self, seconds: float) -> Fixed:
         return self
 
 

@@ -57,6 +57,17 @@ def test_work_is_split_as_far_as_a_part_is_worth_its_shipping(
     assert policy.parts(work, 0, tasks, idle) == parts
 
 
+def test_where_rates_are_known_a_part_is_worth_as_much_as_its_shipping() -> None:
+    assert replace(FAR, worth=1.0).parts(1.0, 0, 100, 7) == 5
+
+
+def test_an_executor_learns_from_its_own_start() -> None:
+    assert NEAR.started(2e-3).invoke_seconds == pytest.approx(1.25e-3)
+    assert NEAR.started(100.0).invoke_seconds == NEAR.started(4e-3).invoke_seconds == pytest.approx(1.75e-3)
+    assert NEAR.started(1e-9).invoke_seconds == pytest.approx(0.8125e-3)
+    assert Wukong().started(5.0) == Wukong()
+
+
 def test_what_would_move_counts_against_splitting() -> None:
     assert [NEAR.parts(0.1, nbytes, 100, 7) for nbytes in (0, 90 * MB, 110 * MB)] == [8, 5, 1]
 
@@ -75,7 +86,12 @@ def test_the_wait_for_a_fan_in_is_what_it_would_cost_not_to_wait() -> None:
     assert NEAR.patience(10 * MB) == pytest.approx(NEAR.ship(10 * MB)) == pytest.approx(0.0212)
     assert NARROW.patience(10 * MB) > 900 * NEAR.patience(10 * MB)
     assert FAR.patience(0) > 100 * NEAR.patience(0)
-    assert replace(NEAR, waits=False).patience(10 * MB) == 0.0
+    assert replace(NEAR, waits=False).patience(10 * MB, 1.0) == 0.0
+
+
+def test_whoever_worked_long_waits_longer() -> None:
+    assert NEAR.patience(10 * MB, 0.1) == NEAR.patience(10 * MB)
+    assert NEAR.patience(10 * MB, 3.0) == pytest.approx(0.3)
 
 
 def test_what_costs_nothing_to_move_is_neither_retained_nor_kept() -> None:

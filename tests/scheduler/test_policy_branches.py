@@ -13,6 +13,7 @@ import sarray as sa
 from sarray.lower import lower
 from sarray.lowering.builder import Limits
 from tests.scheduler.scripts import Script, a, graph, node, v
+from wukong_sched.functions.hints import needs
 from wukong_sched.messages import (
     Commit,
     Fetch,
@@ -23,6 +24,7 @@ from wukong_sched.messages import (
     Peek,
     Ran,
     Run,
+    Started,
     Store,
     Stored,
     Wait,
@@ -43,6 +45,12 @@ ONE = ("leaf", 0, 0, 1)
 def scripted(policy: CostModel, *rows: list[int], wanted: list[int], **others: Any) -> Script:
     others.setdefault("sizes", lambda tile: MB)
     return Script(graph(*rows, wanted=wanted, **others), policy)  # type: ignore[arg-type]
+
+
+def moving(s: Script, *tiles: Any) -> list[Instruction]:
+    """The tiles asked for come over the policy's own link, while the clock runs."""
+    s.now += s.core.policy.rates.transfer(MB * len(tiles))  # type: ignore[attr-defined]
+    return s.fetched()
 
 
 def only(said: list[Instruction], kind: type) -> Any:
@@ -71,15 +79,13 @@ def test_keep(policy: CostModel, fetched: tuple[Any, ...]) -> None:
     assert (v(0) in s.core.frontier.kept) is not bool(fetched)
 
 
-@pytest.mark.parametrize(("latency", "held"), [(1e-5, True), (1e-5, False)])
-def test_hold(latency: float, held: bool) -> None:
-    """Results are announced when they are old; what took a slow link longer is older."""
-    s = scripted(replace(NEAR, latency=latency), [], [], [0], [1], wanted=[2, 3])
-    s.start(ONE, ("leaf", 1, 1, 2))
-    s.fetched()
-    s.ran(0.1)
-    s.now = 0.01 if held else 1.0
-    assert isinstance(s.ran(0.1)[0], Fetch if held else Store)
+@pytest.mark.parametrize(("policy", "held"), [(NEAR, True), (FAR, False), (NARROW, False)])
+def test_hold(policy: CostModel, held: bool) -> None:
+    """Results are announced when they are old, as those are that took long to fetch for."""
+    s = scripted(policy, [], [], [0], [1], wanted=[2, 3])
+    s.start(node(2), ("leaf", 1, 1, 2), seq=1)
+    moving(s, v(0))
+    assert s.ran(0.1) == [Fetch((a(1),)) if held else Store((v(2),))]
 
 
 @pytest.mark.parametrize(("policy", "stored"), [(NARROW, (v(1),)), (FREE, (v(0), v(1)))])
@@ -117,16 +123,82 @@ def test_recompute(link: CostModel, reads: str) -> None:
     assert sum(reads in array for array in arrays) == 1 and len(arrays) == 2
 
 
-@pytest.mark.parametrize(("seconds", "yields"), [(0.01, False), (99.5, True)])
-def test_yield(seconds: float, yields: bool) -> None:
-    """It hands over before the end of its time."""
-    s = scripted(NEAR, [], [0], wanted=[1])
-    s.core.deadline = 100.0
+@pytest.mark.parametrize(("policy", "yields"), [(NEAR, False), (FAR, True), (replace(NARROW, bandwidth=2e5), True)])
+def test_yield(policy: CostModel, yields: bool) -> None:
+    """It hands over before the end of its time, much of which a slow link may have taken."""
+    s = scripted(policy, [], [0], wanted=[1])
+    s.core.deadline = 6.0
     s.start(ONE)
-    s.fetched()
-    s.now = seconds
+    moving(s, a(0))
     said = s.ran(0.1)
     assert isinstance(said[0], Store if yields else Run)
+    if yields:
+        assert only(s.stored(), Commit).yields
+
+
+@pytest.mark.parametrize(("policy", "travels"), [(FAR, True), (NEAR, False), (NARROW, False)])
+def test_inline(policy: CostModel, travels: bool) -> None:
+    """A stored tile of 1 MB travels with the task that reads it, if a request takes longer than its bytes."""
+    program = graph([], [0], wanted=[1], sizes=lambda tile: MB)
+    assert list(needs(program, (node(1), ONE), policy)) == [v(0)] * travels
+
+
+@pytest.mark.parametrize(("waited", "gives"), [(0.0, True), (0.1, True), (0.2, False), (10.0, False)])
+def test_a_measured_start_changes_what_is_given(waited: float, gives: bool) -> None:
+    """Whoever waited long for its own start does not let others wait for short tasks."""
+    s = scripted(replace(NEAR, bandwidth=math.inf, invoke_seconds=0.09), [], [0], [1], [1], wanted=[2, 3])
+    s.tell(Started(1, (node(1),), {}, 0, waited))
+    s.fetched()
+    assert isinstance(s.ran(0.1, idle=1)[0], Store if gives else Run)
+
+
+def test_whoever_is_idle_after_a_store_gets_a_share_before_anything_else_runs() -> None:
+    """The commit that completes ready tasks is followed by one that gives some of them away."""
+    s = scripted(replace(NEAR, hold_bytes=MB), [], [0], [0], wanted=[1, 2])
+    s.start(ONE)
+    s.fetched()
+    assert s.ran(0.1) == [Store((v(0),))]
+    s.tell(Stored(0.0, idle=1))
+    [give] = s.committed(node(1), node(2))
+    assert isinstance(give, Commit) and give.gives == (Give("node[2]", (node(2),)),) and not give.discharged
+    assert s.committed()[0] == Invoke(("node[2]",))
+    s.validate()
+
+
+def test_what_others_need_not_is_not_stored_before_they_are_given_work() -> None:
+    """A result is held while owed tasks are given away; those that came last go first."""
+    s = scripted(replace(NEAR, worth=0.1), [], [], [0], [1], [1], wanted=[2, 3, 4])
+    s.start(node(3), node(2), node(4), seq=1)
+    s.fetched()
+    give = only(s.ran(0.1, idle=1), Commit)
+    assert [each.todo for each in give.gives] == [(node(4),)] and not give.arrivals and not give.discharged
+    s.committed()
+    assert s.core.ledger.open and s.core.ledger.since == 0.0
+
+
+def test_the_holder_of_a_first_input_keeps_all_it_has_for_that_fan_in() -> None:
+    """Of six inputs it holds three, the first of them among these; the holder of the others stores them."""
+    rows: list[list[int]] = [*([] for _ in range(6)), [0, 1, 2, 3, 4, 5]]
+    for owed, kind in [(("leaf", 0, 0, 3), Wait), (("leaf", 0, 3, 6), Store)]:
+        s = scripted(replace(NARROW, quantum=100.0), *rows, wanted=[6])
+        s.core.corrections = {"leaf": 1.0}
+        said = s.start(owed)
+        while not isinstance(said[-1], Peek):
+            said = s.fetched() if isinstance(said[-1], Fetch) else s.ran(0.1)
+        [answer] = s.peeked()
+        assert isinstance(answer, kind)
+        if isinstance(answer, Store):
+            assert answer.tiles == (v(3), v(4), v(5))
+
+
+def test_fetching_counts_in_a_run() -> None:
+    """On a slow link a Run takes in what comes in a quantum, so that idle executors are heard of in between."""
+    for bandwidth, steps in [(1e10, 3), (4e6, 2), (2e6, 1)]:
+        policy = replace(NEAR, bandwidth=bandwidth, quantum=0.5, unknown_seconds=0.05)
+        s = scripted(policy, [], [], [], [0], [1], [2], wanted=[3, 4, 5])
+        s.core.corrections = {"node": 1.0}
+        s.start(node(3), node(4), node(5), seq=1)
+        assert len(s.core.batch.steps) == steps
 
 
 def test_measured_rates_change_what_is_given() -> None:

@@ -166,6 +166,45 @@ class CoordinationSuite:
         assert store.start("r", "1") is None
         assert store.create(1, [Give("r", (A,))], {})
 
+    @pytest.mark.parametrize(
+        ("ending", "leaves", "left", "story"),
+        [
+            ({}, State.CANCELLED, State.CANCELLED, None),
+            ({"done": True}, State.SWEPT, State.SWEPT, None),
+            ({"lost": X}, State.CANCELLED, State.CANCELLED, None),
+            ({"failure": Story("qr", "q", (1,), "boom")}, State.SWEPT, State.FAILED, Story("qr", "q", (1,), "boom")),
+        ],
+        ids=["running", "done", "lost", "failed"],
+    )
+    def test_a_grave_keeps_a_job_from_being_made_again(self, coordination, ending, leaves, left, story):
+        store = coordination()
+        store.create(1, [Give("r", (A, B)), Give("s", (C,))], {C: frozenset({X})})
+        store.start("r", "1")
+        store.commit("r", "1", Commit(0, **ending))
+        for again in (leaves, State.SWEPT, State.LOST):
+            store.sweep(again)
+            view = store.read([C])
+            assert (view.state, view.story, view.startable, view.arrived) == (left, story, (), {C: frozenset()})
+            assert store.start("s", "2") is None and store.commit("r", "1", Commit(1)) is None
+            assert not store.create(2, [Give("r", (A,))], {})
+        store.sweep()
+        assert store.read().state is State.MISSING and store.create(1, [Give("r", (A,))], {})
+
+    def test_no_job_leaves_no_grave(self, coordination):
+        store = coordination()
+        store.sweep(State.SWEPT)
+        assert store.read().state is State.MISSING and store.create(1, [Give("r", (A,))], {})
+
+    def test_only_a_job_that_is_done_can_be_made_again(self, coordination):
+        store = coordination()
+        store.create(1, [Give("r", (A,))], {})
+        store.sweep(State.LOST)
+        assert store.read().state is State.RUNNING and store.start("r", "1") is not None
+        store.commit("r", "1", Commit(0, done=True))
+        assert not store.create(2, [Give("r", (A,))], {})
+        store.sweep(State.LOST)
+        assert store.read().state is State.LOST and store.create(2, [Give("r", (A,))], {})
+
     def test_names_are_any_text(self, coordination):
         store = coordination()
         odd, tile = ("a[b]/{c}@1:2 ü\n", (-1, 0)), ("", ())

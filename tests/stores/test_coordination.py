@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 
 from tests.stores.coordination_suite import CoordinationSuite
 from wukong_sched.coordination.memory import MemoryCoordination
-from wukong_sched.coordination.protocol import State
+from wukong_sched.coordination.protocol import GRAVES, State
 from wukong_sched.coordination.redis import RedisCoordination
 from wukong_sched.errors import Story
 from wukong_sched.messages import Commit, Give
@@ -61,6 +61,7 @@ OWED = st.lists(st.sampled_from(TASKS + RANGES), max_size=4, unique=True).map(tu
 IDS, TOKENS = st.sampled_from("pqr"), st.sampled_from("123")
 GIVES = st.lists(st.builds(Give, IDS, OWED), max_size=2, unique_by=lambda give: give.id)
 MANY = 3
+LEAVES = [State.MISSING, State.LOST, State.CANCELLED, State.SWEPT]
 
 
 def some(elements):
@@ -100,9 +101,12 @@ class AgainstMemory(RuleBasedStateMachine):
         self.both(lambda store: store.create(epoch, roots, arrived))
 
     @precondition(lambda self: self.memory.read().state is not State.RUNNING)
-    @rule(swept=st.booleans(), todos=st.lists(OWED.filter(bool), min_size=3, max_size=3))
+    @rule(swept=st.sampled_from([None, *LEAVES]), todos=st.lists(OWED.filter(bool), min_size=3, max_size=3))
     def begin_again(self, swept, todos):
-        if swept:
+        if swept is not None:
+            self.both(lambda store: store.sweep(swept))
+        if self.memory.read().state in GRAVES:
+            self.both(lambda store: store.create(9, [], {}))
             self.both(lambda store: store.sweep())
         epoch = self.memory.read().epoch + 1
         self.create(epoch, [Give(id, todo) for id, todo in zip("pqr", todos, strict=True)], ())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.functions import programs
-from tests.functions.processes import until
+from tests.functions.processes import keys, until
 from tests.stores.deployments import free_ports
 from tests.stores.microburst import microburst
 from tests.stores.ministack import CREDENTIALS
@@ -66,7 +66,7 @@ class Everything:
             yield service
 
     def left(self):
-        return [*self.bucket.objects, *self.server.scan("*")]
+        return [*self.bucket.objects, *keys(self.server)]
 
 
 @pytest.fixture(scope="module")

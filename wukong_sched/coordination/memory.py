@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wukong_sched.coordination.protocol import GRAVES, Lease, Reply, State, View, invocation
+from wukong_sched.coordination.protocol import GIVEN_UP, GRAVES, Lease, Reply, State, View, invocation
 from wukong_sched.errors import Story
 from wukong_sched.messages import Commit, Give, Owed
 from wukong_sched.program import Task, Tile
@@ -80,7 +80,7 @@ class MemoryCoordination:
             record.attempts += 1
             if record.attempts > self._max_attempts:
                 cause = f"{record.attempts - 1} attempts ended without a commit"
-                self._end(State.FAILED, Story("scheduler", id, (), cause))
+                self._end(State.FAILED, Story(GIVEN_UP, id, (), cause))
                 return None
             return Lease(record.seq, tuple(record.todo), dict(record.announced), record.attempts)
 

@@ -33,6 +33,10 @@ class State(enum.Enum):
 GRAVES = frozenset({State.FAILED, State.CANCELLED, State.SWEPT})
 """What stays of a job when the rest of it is forgotten, so that whoever still waits for it does not begin it again."""
 
+GIVEN_UP = "scheduler"
+"""Operation in the story of a job that was given up since one executor was ended again and again; its array is that
+executor's id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:

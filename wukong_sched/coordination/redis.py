@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from wukong_sched.coordination import scripts
-from wukong_sched.coordination.protocol import Coordination, Lease, Reply, State, View, invocation
+from wukong_sched.coordination.protocol import GIVEN_UP, Coordination, Lease, Reply, State, View, invocation
 from wukong_sched.coordination.wire import (
     counts_text,
     owed_text,
@@ -87,7 +87,7 @@ class RedisCoordination:
 
     def start(self, id: str, token: str) -> Lease | None:
         cause = f"{self._max_attempts:.0f} attempts ended without a commit"
-        limits: list[Argument] = [self._lease, self._max_attempts, story_text(Story("scheduler", id, (), cause))]
+        limits: list[Argument] = [self._lease, self._max_attempts, story_text(Story(GIVEN_UP, id, (), cause))]
         answer = self._server.repeat(
             lambda failures: self._once(START, [id, token, invocation(token), int(failures > 0), *limits])
         )

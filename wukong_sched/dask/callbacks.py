@@ -1,22 +1,25 @@
 """Dask's callbacks (progress bars, profilers), called around tasks that run in this process.
 
-What they are told of the state is what they use: which keys wait, run and have finished.
+What they are told of the state is what they use: which keys wait, run and have finished, and what depends on what. Of
+tasks in other processes no more is known than how many have run: so a progress bar moves, but profiles stay empty.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from dask._task_spec import Alias, DataNode
 from dask.callbacks import local_callbacks, unpack_callbacks
+from dask.core import reverse_dict
 
-from wukong_sched.dask.graph import Call, Graph
+from wukong_sched.dask.graph import Call, Graph, nodes_of
 
-State = Mapping[str, Any]
+State = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -30,7 +33,14 @@ class Callbacks:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __bool__(self) -> bool:
-        return bool(self.before or self.after)
+        return bool(self.state)
+
+    def progress(self, done: int, tasks: int) -> None:
+        """So many tasks have run in other processes; which ones, nobody says."""
+        waiting, finished = self.state["waiting"], self.state["finished"]
+        with self.lock:
+            while waiting and len(finished) < done:
+                finished.add(waiting.popitem()[0])
 
     def wrap(self, call: Call) -> Callable[..., Any]:
         """The call, with callbacks around it."""
@@ -75,20 +85,41 @@ class Watched:
 
 @contextlib.contextmanager
 def watching(nodes: Graph, given: Any = None) -> Iterator[Callbacks]:
-    """The callbacks that are active, or given, told of the computation's start and end."""
+    """The callbacks that are active, or given, told of the computation's start and end.
+
+    Those that are told of the start may put data into the graph, as Dask's `Cache` does for keys that it knows.
+    """
     with local_callbacks(given) as active, contextlib.ExitStack() as stack:
+        if not active:
+            yield Callbacks(nodes, [], [], {})
+            return
         _, _, before, after, _ = unpack_callbacks(active)  # type: ignore[no-untyped-call]
-        state = {"waiting": dict.fromkeys(nodes, ()), "ready": [], "running": set(), "finished": set(), "cache": {}}
+        graph, state = dict(nodes), State()
         failed = [True]
-        for start, start_state, _, _, finish in active:
+        for start, _, _, _, finish in active:
             if start:
-                start(nodes)
+                start(graph)
             if finish:
-                stack.callback(partial(_finished, finish, nodes, state, failed))
+                stack.callback(partial(_finished, finish, graph, state, failed))
+        graph.update(nodes_of(graph))
+        state.update(_state(graph))
+        for _, start_state, _, _, _ in active:
             if start_state:
-                start_state(nodes, state)
-        yield Callbacks(nodes, before, after, state)
+                start_state(graph, state)
+        yield Callbacks(graph, before, after, state)
+        state["finished"] |= state["waiting"].keys()
+        state["waiting"].clear()
         failed.clear()
+
+
+def _state(graph: Graph) -> State:
+    waiting = {key: set(node.dependencies) for key, node in graph.items() if type(node) not in (DataNode, Alias)}
+    dependencies = {key: set(node.dependencies) for key, node in graph.items()}
+    return {
+        "waiting": waiting, "ready": [], "running": set(), "finished": set(), "released": set(),
+        "cache": {key: node.value for key, node in graph.items() if type(node) is DataNode},
+        "dependencies": dependencies, "dependents": reverse_dict(dependencies),
+    }  # fmt: skip
 
 
 def _finished(finish: Callable[..., Any], nodes: Graph, state: State, failed: list[bool]) -> None:

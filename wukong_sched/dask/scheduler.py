@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import dask
 
+from wukong_sched.dask.away import Away, Left, opened
 from wukong_sched.dask.callbacks import Callbacks, watching
-from wukong_sched.dask.graph import Call, Graph, nodes_of, program_of, value_of, without_constants
+from wukong_sched.dask.graph import Call, nodes_of, program_of, value_of, without_constants
+from wukong_sched.dask.reports import remember
 from wukong_sched.drivers import serial
 from wukong_sched.drivers.blas import single_threaded
 from wukong_sched.drivers.named import run_named
-from wukong_sched.drivers.pump import inside_task
+from wukong_sched.drivers.pump import cause_of, inside_task
 from wukong_sched.errors import TaskError
 from wukong_sched.explicit import Explicit
 from wukong_sched.storage.memory import MemoryStorage
@@ -51,9 +53,8 @@ class Scheduler:
         `executor` and `num_workers` stand for this scheduler's own; other options of Dask's schedulers mean nothing
         here. A task's exception is raised as itself, with a note that says which task it was.
         """
-        nodes = nodes_of(graph)
-        with watching(nodes, callbacks) as watch:
-            values = _computed(nodes, keys, executor or self.executor, self._workers(num_workers), watch)
+        with watching(nodes_of(graph), callbacks) as watch:
+            values = _computed(keys, executor or self.executor, self._workers(num_workers), watch)
         return _nested(keys, values)
 
     def _workers(self, asked: int | None) -> int | None:
@@ -61,24 +62,38 @@ class Scheduler:
         return workers
 
 
-def _computed(nodes: Graph, keys: Any, executor: str, workers: int | None, watch: Callbacks) -> Callable[[Any], Any]:
+def _computed(keys: Any, executor: str, workers: int | None, watch: Callbacks) -> Callable[[Any], Any]:
     """What gives a key's value, when all are computed."""
-    wrap: Callable[[Call], Any] = watch.wrap if watch and executor in IN_PROCESS else (lambda call: call)
-    program = program_of(nodes if executor in IN_PROCESS else without_constants(nodes), keys, wrap)
+    here, nodes = executor in IN_PROCESS, watch.nodes
+    wrap: Callable[[Call], Any] = (watch.wrap if watch else _itself) if here else Away
+    program = program_of(nodes if here else without_constants(nodes), keys, wrap)
     storage = MemoryStorage()
     try:
         if inside_task():  # a task that computes a graph of its own does so here, as in Dask's threads
             serial.run(program, storage)
         else:
             with single_threaded() if _is_parallel(program, executor, workers) else nullcontext():
-                run_named(program, storage, executor, workers)
+                progress = watch.progress if watch and not here else None
+                remember(run_named(program, storage, executor, workers, progress=progress), executor)
     except TaskError as error:
-        cause = error.__cause__
-        if cause is None:
-            raise
-        cause.add_note(str(error))
-        raise cause from None
+        cause = _cause(error)
+        raise cause from cause.__cause__
     return partial(_value, program, storage)
+
+
+def _itself(call: Call) -> Call:
+    return call
+
+
+def _cause(error: TaskError) -> BaseException:
+    """What the task raised, with a note that says which task it was."""
+    cause = error.__cause__
+    if cause is None:
+        return error
+    if isinstance(cause, Left):
+        cause = cause.failed.open()
+    cause.add_note(str(replace(error.story, cause=cause_of(cause))))
+    return cause
 
 
 def _is_parallel(program: Explicit, executor: str, workers: int | None) -> bool:
@@ -88,7 +103,7 @@ def _is_parallel(program: Explicit, executor: str, workers: int | None) -> bool:
 
 def _value(program: Explicit, storage: MemoryStorage, key: Any) -> Any:
     tile = program.tile_of(key)
-    return value_of(storage.get((tile,))[tile])
+    return opened(value_of(storage.get((tile,))[tile]))
 
 
 def _nested(keys: Any, value: Callable[[Any], Any]) -> Any:

@@ -37,6 +37,8 @@ ROOM = 262_144
 THREADS = 16
 """Requests at once."""
 THROTTLED = {"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException"}
+LONGEST = 900.0
+"""Seconds that a watchdog lasts, at most; then its successor goes on."""
 WATCH = 5.0
 """Seconds between two looks of a watchdog."""
 
@@ -138,6 +140,11 @@ class LambdaFunctions:
     def counts(self) -> Mapping[str, Any]:
         """Nothing: Lambda counts for itself."""
         return {}
+
+    def watched(self, job: Submitted) -> tuple[int, float]:
+        """Invocations of a job's watchdogs, and their seconds, worked out: one runs until it sees the job's end."""
+        seconds = job.seconds() + self.watch
+        return 1 + int(seconds / LONGEST), seconds
 
     def settle(self) -> None:
         """Nobody can say whether executors still have something to report."""

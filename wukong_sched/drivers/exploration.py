@@ -82,11 +82,17 @@ class Chaotic:
     def keeps(self, nbytes: int) -> bool:
         return self._draw(6, nbytes) < 0.7
 
-    def patience(self, nbytes: int) -> float:
+    def patience(self, nbytes: int, worked: float = 0.0) -> float:
         return max(0.0, self.most_patience * (self._draw(3, nbytes) - 0.5))
 
     def yields(self, now: float, deadline: float) -> bool:
         return now + self.margin >= deadline or self._draw(4, now) < 0.02
+
+    def inlines(self, nbytes: int) -> bool:
+        return self._draw(5, nbytes) < 0.5
+
+    def started(self, seconds: float) -> Chaotic:
+        return self
 
     def observed(self, nbytes: int, seconds: float) -> Chaotic:
         return self

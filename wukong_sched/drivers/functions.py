@@ -34,6 +34,7 @@ from wukong_sched.links import shape as shape_of
 from wukong_sched.policy import CostModel, Policy
 from wukong_sched.program import Program
 from wukong_sched.report import Report
+from wukong_sched.services.forked import by
 from wukong_sched.services.valkey import Valkey
 from wukong_sched.storage.keys import Keys
 from wukong_sched.storage.protocol import Storage
@@ -70,6 +71,11 @@ class LocalFunctions:
     def __init__(self, function: FunctionSettings, classes: tuple[type, ...] = (), shape: str = "") -> None:
         self.function, self._classes, self.shape = function, classes, shape
         self.key = secrets.token_bytes(32)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew, with nothing that runs."""
+        self._owner = os.getpid()
         self._lock = threading.Lock()
         self._running: Running | None = None
         self._exit: Callable[[], Any] = lambda: None
@@ -89,12 +95,16 @@ class LocalFunctions:
         self.close()
 
     def start(self) -> LocalFunctions:
-        """Start everything, unless it runs."""
+        """Start everything, unless it runs; a forked child starts its own."""
+        if self._owner != os.getpid():
+            if self._running is not None:
+                self._running.service.endpoint.close()
+            self._forget()
         with self._lock:
             if self._running is None or not self._running.is_whole():
                 self._end()
                 self._running = self._begin()
-                self._exit = weakref.finalize(self, self._running.stack.close)
+                self._exit = weakref.finalize(self, by, os.getpid(), self._running.stack.close)
         return self
 
     def _begin(self) -> Running:
@@ -162,14 +172,17 @@ class LocalFunctions:
 
     def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
         """Begin a job, and let the service look after it."""
-        return submit(self.places, self.key, plan, keeps=keeps, job=job, watch=self._watch)
+        return submit(self.places, self.key, plan, keeps=keeps, job=job, watch=self._watch, said=self._said)
 
     def _watch(self, name: JobName) -> None:
         self.service.endpoint.schedule(name.job, WATCH, Message(name, "").to_json())
 
+    def _said(self) -> str:
+        return str(self.service.endpoint.state()["last_error"])
+
     def attach(self, job: str) -> Submitted:
         """A job that somebody has submitted here."""
-        return attach(self.places, self.key, job, watch=self._watch)
+        return attach(self.places, self.key, job, watch=self._watch, said=self._said)
 
     def finish(self, submitted: Submitted, *, over: bool) -> None:
         """Leave nothing of a job behind, whether it is over or not."""
@@ -196,6 +209,10 @@ class LocalFunctions:
         """What the service has counted since it began."""
         return self.service.endpoint.state()
 
+    def watched(self, job: Submitted) -> tuple[int, float]:
+        """Invocations of a job's watchdogs, and their seconds."""
+        return self.service.endpoint.scheduled(job.name.job)
+
     def settle(self) -> None:
         """Wait a little for executors to report."""
         self.running.is_quiet(WAIT_OVER)
@@ -209,7 +226,7 @@ class LocalFunctions:
             if not service.is_running():
                 return "the function service has ended"
             state = service.endpoint.state()
-            failed: int = state["failed_starts"] - before
+            failed = min(state["failed_starts"] - before, state["failed_in_a_row"])
             return f"functions do not start: {state['last_error']}" if failed >= STARTS else ""
 
         return tell

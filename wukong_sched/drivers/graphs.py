@@ -33,7 +33,8 @@ class Graph:
     """A program from lists: tile ``("v", (task, output))``, leaves ``("leaf", (i,))`` and others ``("node", (i,))``.
 
     `outputs` and `costs` (None: unknown) go by task, `sizes` (bytes) by tile; `raises` is a task that raises, `folds`
-    are tasks that read while they run. Each leaf reads a source ``("a", (i,))`` and a cheap tile ``("c", ())``.
+    are tasks that read while they run. Each leaf reads a source ``("a", (i,))`` and a cheap tile ``("c", ())``, unless
+    `bare`: then leaves read nothing.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class Graph:
         sizes: Callable[[Tile], int] = lambda tile: 100,
         raises: int = -1,
         folds: frozenset[int] = frozenset(),
+        bare: bool = False,
     ) -> None:
         outputs = outputs or [1] * len(inputs)
         self._inputs: list[list[Tile]] = [
-            [("v", pair) for pair in pairs] if pairs else [("a", (i,)), ("c", ())] for i, pairs in enumerate(inputs)
+            [("v", pair) for pair in pairs] if pairs or bare else [("a", (i,)), ("c", ())]
+            for i, pairs in enumerate(inputs)
         ]
         self._tasks: list[Task] = [("node" if pairs else "leaf", (i,)) for i, pairs in enumerate(inputs)]
         self._outputs: list[list[Tile]] = [[("v", (i, k)) for k in range(n)] for i, n in enumerate(outputs)]

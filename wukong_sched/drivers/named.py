@@ -9,7 +9,6 @@ each number of workers, stay warm for later jobs, and end with this process.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -48,9 +47,7 @@ def _threads(program: Program, storage: Storage, asked: Asked) -> Summary:
 def _serial(program: Program, storage: Storage, asked: Asked) -> Summary:
     from wukong_sched.drivers import serial
 
-    began = time.perf_counter()
-    serial.run(program, storage)
-    return Summary(len(program), 1, time.perf_counter() - began)
+    return serial.run(program, storage)
 
 
 def _functions(program: Program, storage: Storage, asked: Asked) -> Summary:

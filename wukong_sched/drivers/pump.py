@@ -114,8 +114,12 @@ class Surroundings:
     """Told how many tasks have run."""
     seen: Callable[[Tile, Any], None] = lambda tile, block: None
     """Told of each source tile, or cheap one, that was read."""
+    expect: Callable[[Sequence[Tile]], None] = lambda tiles: None
+    """Told of the tiles that will be fetched next, so that sources may be read beside each other."""
     spent: Callable[[str, float], None] = lambda what, seconds: None
     """Told what so many seconds went to: one of the words of `SPENT`."""
+    waited: float = 0.0
+    """Seconds from the invocation of the executor until its start; 0 where nobody measures."""
     trace: Trace | None = None
 
 
@@ -131,19 +135,22 @@ class Pump:
     """What a task or a source raised, if one did."""
     story: Story | None = None
     """The story of that."""
+    lost: bool = False
+    """Whether the record was somebody else's, or the job over, before all was done here."""
 
     def start(self) -> Event:
         """Take the record over."""
         lease = self.around.coordination.start(self.core.id, self.token)
         if lease is None:
             return Refused()
-        return Started(lease.seq, lease.todo, lease.announced, self.around.idle())
+        return Started(lease.seq, lease.todo, lease.announced, self.around.idle(), self.around.waited)
 
     def pump(self) -> None:
         """Run the executor to its end."""
         clock, spent = self.around.clock, self.around.spent
         event: Event | None = self.start()
         while event is not None:
+            self.lost = isinstance(event, Gone)
             instructions = self.handle(event)
             event = None
             for instruction in instructions:
@@ -165,6 +172,7 @@ class Pump:
 
     def _fetch(self, instruction: Fetch) -> Event:
         program, stored = self.around.program, []
+        self.around.expect(instruction.tiles)
         for tile in instruction.tiles:
             if self.around.stopped():
                 return Gone()

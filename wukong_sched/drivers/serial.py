@@ -50,7 +50,9 @@ def run(program: Program, storage: Storage) -> Report:
                 if consumers:
                     blocks[tile], unread[tile] = result, len(consumers)
                 for consumer in consumers:
-                    missing[consumer] = missing.get(consumer, len(produced(program, consumer))) - 1
+                    if consumer not in missing:
+                        missing[consumer] = len(produced(program, consumer))
+                    missing[consumer] -= 1
                     if not missing[consumer]:
                         del missing[consumer]
                         ready.append(consumer)

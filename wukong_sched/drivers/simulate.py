@@ -64,6 +64,7 @@ def policy_for(cloud: Cloud) -> CostModel:
         hold_seconds=min(0.1, cloud.lease / 10),
         renewal=cloud.lease / 3,
         margin=cloud.time_limit / 10,
+        worth=1.0,
         waits=True,
     )
 

@@ -27,8 +27,8 @@ from wukong_sched.drivers.pump import Pump, Surroundings
 from wukong_sched.drivers.simulation import Doing, Simulation
 from wukong_sched.drivers.virtual import Process, Processors
 from wukong_sched.errors import TaskError
-from wukong_sched.functions.hints import HEAD, OVERHEAD
-from wukong_sched.functions.readahead import ReadAhead
+from wukong_sched.functions.hints import HEAD, OVERHEAD, needs
+from wukong_sched.functions.readahead import READERS, ReadAhead
 from wukong_sched.functions.warm import Recent, WarmStorage, warm_reader
 from wukong_sched.links import Links
 from wukong_sched.messages import Commit, Delete, Event, Fetch, Fetched, Invoke, Owed, Ran, Run, Store, Stored
@@ -139,6 +139,8 @@ class Sandbox:
     def __init__(self, job: SimulatedFunctions) -> None:
         self._job, self.owed = job, 0.0
         """Seconds that its requests take beyond the present."""
+        self._ends: list[float] = []
+        """When the sources of one instruction are here; so many as there are threads are read beside each other."""
         links, tallies = job.links, job.tallies
         self.network = Network(links.bandwidth, lambda: job.timeline.now + self.owed, self._sleep)
         middle = ShapedObjects(MemoryObjects(job.middle, tallies["redis"]), links.redis, self.network)
@@ -153,7 +155,7 @@ class Sandbox:
 
     def settle(self) -> float:
         """The seconds owed, which are about to pass."""
-        owed, self.owed = self.owed, 0.0
+        owed, self.owed, self._ends = self.owed, 0.0, []
         return owed
 
     def _reader(self, warm: Callable[[Tile], Any]) -> Callable[[Tile], Any]:
@@ -161,9 +163,10 @@ class Sandbox:
         return lambda tile: program.read(tile) if program.is_cheap(tile[0]) else warm(tile)
 
     def _source(self, tile: Tile) -> Any:
-        began = self.network.clock()
+        began = self._ends[-READERS] if len(self._ends) >= READERS else self._job.timeline.now
         block = self._job.program.read(tile)
         self.network.passed(began, self._job.links.objects.read, nbytes_of(block))
+        self._ends.append(self.network.clock())
         self._job.tallies["source"].add(read=nbytes_of(block), gets=1)
         return block
 
@@ -229,7 +232,9 @@ class SimulatedFunctions(Simulation):
         event = pump.perform(instruction)
         seconds = self.busy[pump.token].settle()
         yield seconds
-        return replace(event, seconds=seconds) if isinstance(event, Fetched | Stored) else event
+        if isinstance(event, Stored):
+            return replace(event, seconds=seconds, idle=self.idle())
+        return replace(event, seconds=seconds) if isinstance(event, Fetched) else event
 
     def fetch(self, pump: Pump, fetch: Fetch) -> Doing:
         return self.moving(pump, fetch)
@@ -256,18 +261,16 @@ class SimulatedFunctions(Simulation):
     def send_off(self, pump: Pump, invoke: Invoke) -> Doing:
         """Some at a time; each event with the small tiles that its executor will read."""
         objects, beside = self.busy[pump.token].objects, self.links.invokes_beside
+        began = self.timeline.now
         for id in invoke.ids:
-            self.sent[id] = objects.inline(self.needs(id), (self.machine.room - HEAD) * 3 // 4 - OVERHEAD)
+            keys = list(map(KEYS.key, needs(self.program, self.given.get(id, ()), pump.core.policy)))
+            self.sent[id] = objects.inline(keys, (self.machine.room - HEAD) * 3 // 4 - OVERHEAD)
         for start in range(0, len(invoke.ids), beside):
             yield self.links.invoke
-            pump.perform(Invoke(invoke.ids[start : start + beside]))
+            part = invoke.ids[start : start + beside]
+            pump.perform(Invoke(part))
+            self.asked.update(dict.fromkeys(part, began))
         return None
-
-    def needs(self, id: str) -> list[str]:
-        """Keys of the stored tiles that an executor will read."""
-        tasks = [owed for owed in self.given.get(id, ()) if len(owed) == 2]
-        inputs = [tile for task in tasks for tile in self.program.inputs(task)]
-        return [KEYS.key(tile) for tile in inputs if self.program.is_task_array(tile[0])]
 
     def sweep(self) -> Process:
         """Nothing is left here that matters: the wanted tiles are to be read."""

@@ -96,6 +96,8 @@ class Simulation:
     """Invocations under way."""
     warm: int = 0
     """Environments that are free."""
+    asked: dict[str, float] = field(default_factory=dict)
+    """When each executor was last invoked."""
 
     def __post_init__(self) -> None:
         cloud, clock = self.cloud, self.timeline.clock
@@ -162,6 +164,7 @@ class Simulation:
     def invoke(self, ids: Sequence[str]) -> None:
         """Send a message to each of these executors."""
         for id in ids:
+            self.asked[id] = self.timeline.now
             if self.adversary.strikes(Fault.LOSE):
                 self.say(f"FAULT invocation of {id} lost")
                 continue
@@ -188,6 +191,7 @@ class Simulation:
         yield delay
         for attempt in range(self.cloud.tries):
             if self.running < self.cloud.concurrency and not self.adversary.strikes(Fault.THROTTLE):
+                self.running += 1
                 self.timeline.spawn(self.function(id))
                 break
             self.say(f"invocation of {id} throttled")
@@ -198,7 +202,6 @@ class Simulation:
     def function(self, id: str) -> Process:
         """One function from its beginning to its end, however it ends."""
         self.counts.invocations += 1
-        self.running += 1
         token = f"{id}#{self.counts.invocations}"
         if not self.enter(token):
             self.counts.cold += 1
@@ -253,7 +256,8 @@ class Simulation:
 
     def executor(self, id: str, token: str, dies: float) -> Process:
         """Everything that one executor does."""
-        pump = Pump(self.surroundings(token), self.core(self.program, self.policy, id, dies), token)
+        around = replace(self.surroundings(token), waited=self.timeline.now - self.asked.get(id, self.timeline.now))
+        pump = Pump(around, self.core(self.program, self.policy, id, dies), token)
         yield self.adversary.delay(self.cloud.coordination / 2)
         event: Event | None = pump.start()
         self.counts.executors += isinstance(event, Started)

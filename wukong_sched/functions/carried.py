@@ -21,6 +21,7 @@ from wukong_sched.functions.submitted import Submitted
 from wukong_sched.policy import Policy
 from wukong_sched.program import Program
 from wukong_sched.report import Facts, Report
+from wukong_sched.storage.keys import Keys
 from wukong_sched.storage.protocol import Storage
 from wukong_sched.trace import Trace
 
@@ -69,6 +70,9 @@ class Functions(Protocol):
     def counts(self) -> Mapping[str, Any]:
         """What the service has counted since it began."""
 
+    def watched(self, job: Submitted) -> tuple[int, float]:
+        """Invocations of a job's watchdogs, and their seconds."""
+
     def settle(self) -> None:
         """Wait a little for executors to report."""
 
@@ -98,11 +102,15 @@ NONE = Wishes()
 def begin(
     functions: Functions, program: Program, wishes: Wishes = NONE, park: Park = as_it_is, job: str = ""
 ) -> Submitted:
-    """Submit a program, with what it holds parked."""
+    """Submit a program, with what it holds parked; if that cannot be, nothing of it is left."""
     name = job or secrets.token_hex(8)
     news = NEWS if wishes.progress is not None else math.inf
     policy = wishes.policy or functions.policy
-    parked = park(program, name)
+    try:
+        parked = park(program, name)
+    except BaseException:
+        functions.places.object_store.sweep(Keys(name).job_prefix)
+        raise
     plan = Plan(parked, policy, functions.renewal, news, wishes.trace is not None, arithmetic=wishes.arithmetic)
     return functions.submit(plan, keeps=wishes.keeps, job=name)
 
@@ -124,7 +132,7 @@ def collect(
         job.traced_into(wishes.trace)
     after = functions.counts()
     retried, throttled = (after.get(name, 0) - before.get(name, 0) for name in ("retried", "throttled"))
-    facts = Facts("", job.name.job, True, 0, retried, throttled, job.resumed)
+    facts = Facts("", job.name.job, True, 0, retried, throttled, job.resumed, *functions.watched(job))
     return Report(sum(each.tasks for each in usages), len(usages), job.seconds(), usages, facts), after
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import threading
@@ -11,6 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from wukong_sched.errors import InfrastructureError
+
+LOOPBACK = "; this machine has no loopback interface: ip link set lo up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,11 @@ class Endpoint:
         """Invoke with this event again and again, until a response is ``"over"``."""
         self._ask([self._request("PUT", f"/schedules/{name}?every={seconds}", payload)])
 
+    def scheduled(self, name: str) -> tuple[int, float]:
+        """Invocations of a schedule so far, and their seconds."""
+        found = json.loads(self._ask([self._request("GET", f"/schedules/{name}")])[0].body)
+        return int(found["invocations"]), float(found["seconds"])
+
     def unschedule(self, name: str) -> None:
         """End a schedule."""
         self._ask([self._request("DELETE", f"/schedules/{name}")])
@@ -104,8 +112,9 @@ class Endpoint:
                 except OSError as error:
                     self.close()
                     if attempt or not kept or isinstance(error, TimeoutError):
+                        hint = LOOPBACK if error.errno == errno.ENETUNREACH else ""
                         raise InfrastructureError(
-                            f"the function service at {self.url} does not answer: {error}"
+                            f"the function service at {self.url} does not answer: {error}{hint}"
                         ) from error
         raise AssertionError("unreachable")
 

@@ -35,6 +35,8 @@ class Message:
     """Of the executor; empty: look after the whole job."""
     share: int = 1
     """How many executors this one may count on, itself among them, where nobody can say who is free."""
+    sent: float = 0.0
+    """By the wall clock of whoever invokes, in seconds since 1970; 0: nobody measures."""
     every: float = 0.0
     """Of a watchdog that looks after the job by itself: seconds between two looks; 0: once."""
     tiles: Mapping[str, bytes] = field(default_factory=dict)
@@ -47,6 +49,8 @@ class Message:
         b'{"job":"j","program":"p","fingerprint":"","keeps":false,"id":"a[0]","share":1}'
         """
         event: dict[str, Any] = {**asdict(self.name), "id": self.id, "share": self.share}
+        if self.sent:
+            event["sent"] = self.sent
         if self.every:
             event["every"] = self.every
         if self.tiles:
@@ -58,4 +62,4 @@ class Message:
         """What `to_json` wrote, parsed by somebody."""
         tiles = {key: base64.b64decode(data) for key, data in event.get("tiles", {}).items()}
         name = JobName(event["job"], event["program"], event["fingerprint"], event["keeps"])
-        return Message(name, event["id"], event["share"], event.get("every", 0.0), tiles)
+        return Message(name, event["id"], event["share"], event.get("sent", 0.0), event.get("every", 0.0), tiles)

@@ -18,11 +18,11 @@ from wukong_sched.functions.hints import Hints
 from wukong_sched.functions.lease import KeptLease, Renewer
 from wukong_sched.functions.metered import Meter, MeteredProgram, MeteredStorage
 from wukong_sched.functions.news import News
-from wukong_sched.functions.plan import Plan, cause_key, trace_key, usage_key
+from wukong_sched.functions.plan import Plan, attempt, cause_key, program_key, trace_key, trying_key, usage_key
 from wukong_sched.functions.usage import Usage, copied, forget_peak, recent_peak, resident_memory
 from wukong_sched.functions.warm import Recent, WarmStorage, warm_reader
 from wukong_sched.messages import Commit
-from wukong_sched.program import Tile
+from wukong_sched.program import Task, Tile
 from wukong_sched.storage import signed
 from wukong_sched.trace import Trace
 
@@ -64,9 +64,11 @@ class Execution:
 
     def __init__(self, process: Process, job: Job, message: Message, deadline: float, request: str = "") -> None:
         self._process, self._job, self._share = process, job, message.share
+        self._id = message.id
         self._meter = Meter()
         self._meter.usage.cold, process.is_fresh = int(process.is_fresh), False
         self._began, self._before = time.monotonic(), copied(process.cloud.tallies())
+        self._waited = max(0.0, time.time() - message.sent) if message.sent else 0.0
         self._saved = copied({"": job.storage.saved})
         self._mark = uuid.uuid4().hex
         self._token = f"{request}~{self._mark}" if request else self._mark
@@ -81,8 +83,11 @@ class Execution:
         process, job, meter = self._process, self._job, self._meter
         program, cloud = job.plan.program, process.cloud
         read = warm_reader(lambda tile: meter.source(lambda it: cloud.source(program.read, it), tile), job.recent)
+        metered = MeteredProgram(
+            program, process.helper, AHEAD, lambda tile: _read(program, tile, read), meter, self._starting
+        )
         return Surroundings(
-            MeteredProgram(program, process.helper, AHEAD, lambda tile: _read(program, tile, read), meter),
+            metered,
             WarmStorage(MeteredStorage(job.storage, meter), job.recent),
             self._lease,
             time.monotonic,
@@ -91,8 +96,10 @@ class Execution:
             self._lease.gone.is_set,
             self._sleep,
             self._ran,
+            expect=metered.expect,
             spent=meter.spent,
             trace=self._trace,
+            waited=self._waited,
         )
 
     def run(self) -> None:
@@ -115,7 +122,7 @@ class Execution:
         part = max(1, self._share // (len(ids) + 1))
         self._share = max(1, self._share - part * len(ids))
         hints, invoker = self._job.hints, self._process.invoker
-        invoker.invoke([hints.event(id, given.get(id, ()), part, invoker.room) for id in ids])
+        invoker.invoke([hints.event(id, given.get(id, ()), part, invoker.room, self._core.policy) for id in ids])
 
     def _free(self) -> int:
         free = self._process.invoker.free()
@@ -133,6 +140,12 @@ class Execution:
             self._job.recent.clear()
             self._core.deadline = 0.0
 
+    def _starting(self, task: Task) -> None:
+        """A task begins: if earlier attempts were ended, say which it is, in case that this one is ended too."""
+        if self._lease.is_suspect:
+            note = attempt(self._job.plan.program, task, self._process.memory, resident_memory())
+            self._process.cloud.objects().put({trying_key(self._job.name.job, self._id): [note.encode()]})
+
     # ---- the report
 
     def _ending(self, commit: Commit) -> None:
@@ -145,8 +158,10 @@ class Execution:
         self._report()
 
     def _report(self) -> None:
-        """Once, and only as long as the record was ours: who is gone writes nothing any more."""
-        if self._reported or not self._lease.started or self._lease.gone.is_set():
+        """Once, and only if the record was ours to the end; when the job has been swept nothing is written any more."""
+        if self._reported or not self._lease.started or self._pump.lost:
+            return
+        if self._lease.gone.is_set() and not self._exists():  # a record that owes nothing ends before its executor
             return
         self._reported = True
         name, objects = self._job.name.job, self._process.cloud.objects()
@@ -154,6 +169,10 @@ class Execution:
             key = trace_key(name, self._mark)
             objects.put({key: signed.sign(list(self._trace.histories.items()), self._process.key, key)})
         objects.put({usage_key(name, self._mark): [self._measured().to_json()]})
+
+    def _exists(self) -> bool:
+        key = program_key(self._job.name.job)
+        return key in self._process.cloud.objects().get([key])
 
     def _measured(self) -> Usage:
         """What this executor did and used, but for saying so."""

@@ -1,8 +1,9 @@
-"""The service's front door: Lambda's own Invoke request, so that boto3 talks to it unchanged, and five requests more.
+"""The service's front door: Lambda's own Invoke request, so that boto3 talks to it unchanged, and six requests more.
 
 ======  =============================================  ==========================================================
 POST    /2015-03-31/functions/{name}/invocations       Invoke: RequestResponse or Event, by X-Amz-Invocation-Type
 PUT     /schedules/{name}?every={seconds}              an event now and then, until a response says it is over
+GET     /schedules/{name}                              invocations so far, and the seconds for which they ran
 DELETE  /schedules/{name}
 GET     /free                                          how many invocations could run at once
 GET     /quiet                                         whether nothing runs and nothing waits: 1 or 0
@@ -17,8 +18,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -31,6 +33,15 @@ OVER = b'"over"'
 """The response that ends a schedule."""
 
 
+@dataclass(slots=True)
+class Spent:
+    """What a schedule took."""
+
+    invocations: int = 0
+    seconds: float = 0.0
+    """Each invocation's rounded up to milliseconds, as it is billed."""
+
+
 @dataclass(eq=False, slots=True)
 class Schedule:
     """An event that is sent again and again."""
@@ -40,6 +51,7 @@ class Schedule:
     """From the end of one invocation to the next."""
     payload: bytes
     timer: asyncio.TimerHandle | None = None
+    spent: Spent = field(default_factory=Spent)
 
 
 class Front:
@@ -48,6 +60,8 @@ class Front:
     def __init__(self, service: Service, access_key: str) -> None:
         self._service, self._access_key = service, access_key
         self._schedules: dict[str, Schedule] = {}
+        self._spent: dict[str, Spent] = {}
+        """By schedules that were not ended by request."""
 
     def answer(self, request: Request, connection: Connection) -> None:
         """Reply to a request, at once or when its invocation is done."""
@@ -107,13 +121,16 @@ class Front:
 
     def _schedule(self, name: str, query: str, request: Request, connection: Connection) -> None:
         self._cancel(name)
-        schedule = Schedule(name, float(query.removeprefix("every=")), request.body)
+        spent = self._spent.setdefault(name, Spent())
+        schedule = Schedule(name, float(query.removeprefix("every=")), request.body, spent=spent)
         self._schedules[name] = schedule
         self._again(schedule)
         connection.reply(HTTPStatus.OK)
 
     def _again(self, schedule: Schedule) -> None:
-        def finished(body: bytes, is_error: bool) -> None:
+        def finished(body: bytes, seconds: float) -> None:
+            schedule.spent.invocations += 1
+            schedule.spent.seconds += math.ceil(1000 * seconds) / 1000
             if self._schedules.get(schedule.name) is not schedule:
                 return  # it was cancelled meanwhile, or another took its name
             if body == OVER:
@@ -129,8 +146,13 @@ class Front:
 
         schedule.timer = asyncio.get_running_loop().call_later(schedule.seconds, tick)
 
+    def _scheduled(self, name: str, query: str, request: Request, connection: Connection) -> None:
+        spent = asdict(self._spent.get(name, Spent()))
+        connection.reply(HTTPStatus.OK, json.dumps(spent).encode(), JSON)
+
     def _unschedule(self, name: str, query: str, request: Request, connection: Connection) -> None:
         self._cancel(name)
+        self._spent.pop(name, None)
         connection.reply(HTTPStatus.OK)
 
     def _cancel(self, name: str) -> None:
@@ -157,5 +179,6 @@ ROUTES: dict[tuple[str, str], Callable[[Front, str, str, Request, Connection], N
     ("GET", "/quiet"): Front._quiet,
     ("GET", "/state"): Front._state,
     ("PUT", "/schedules/"): Front._schedule,
+    ("GET", "/schedules/"): Front._scheduled,
     ("DELETE", "/schedules/"): Front._unschedule,
 }

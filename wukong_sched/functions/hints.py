@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wukong_sched.functions.cloud import Cloud
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.messages import Owed
-from wukong_sched.program import Program
+from wukong_sched.policy import Policy
+from wukong_sched.program import Program, Tile
 from wukong_sched.storage.keys import Keys
 
 HEAD = 2048
@@ -26,14 +28,16 @@ class Hints:
     keys: Keys
     cloud: Cloud
 
-    def event(self, id: str, todo: Sequence[Owed], share: int, room: int) -> bytes:
+    def event(self, id: str, todo: Sequence[Owed], share: int, room: int, policy: Policy) -> bytes:
         """The invocation of an executor that will owe this, in at most so many bytes."""
-        values = self.cloud.inline(list(self._needs(todo)), (room - HEAD) * 3 // 4 - OVERHEAD)
-        return Message(self.name, id, share, tiles=values).to_json()
+        keys = list(map(self.keys.key, needs(self.program, todo, policy)))
+        values = self.cloud.inline(keys, (room - HEAD) * 3 // 4 - OVERHEAD)
+        return Message(self.name, id, share, sent=time.time(), tiles=values).to_json()
 
-    def _needs(self, todo: Sequence[Owed]) -> Iterator[str]:
-        """Keys of the stored tiles that single tasks read; leaves read none."""
-        for task in todo:
-            for tile in self.program.inputs(task) if len(task) == 2 else ():
-                if self.program.is_task_array(tile[0]):
-                    yield self.keys.key(tile)
+
+def needs(program: Program, todo: Sequence[Owed], policy: Policy) -> Iterator[Tile]:
+    """The stored tiles that single tasks read, and that may travel with them; leaves read none."""
+    for task in todo:
+        for tile in program.inputs(task) if len(task) == 2 else ():
+            if program.is_task_array(tile[0]) and policy.inlines(program.nbytes(tile)):
+                yield tile

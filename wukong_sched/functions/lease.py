@@ -32,6 +32,8 @@ class KeptLease:
         self._active = self.started = False
         self.attempts = 0
         """Starts of the record since its last commit, this one among them."""
+        self.is_suspect = False
+        """Whether earlier attempts were ended, and this one has not got beyond them yet."""
         self._unsure: Commit | None = None
         """A renewal of which nobody knows whether it was carried out."""
         self.gone = threading.Event()
@@ -48,6 +50,7 @@ class KeptLease:
             self._announced = tuple(lease.announced.items())
             self._active = self.started = True
             self.attempts = lease.attempts
+            self.is_suspect = lease.attempts > 1
         return lease
 
     def commit(self, id: str, token: str, commit: Commit) -> Reply | None:
@@ -60,6 +63,7 @@ class KeptLease:
             reply = self._inner.commit(id, token, replace(commit, seq=self._seq) if self._renewals else commit)
             self._seq += 1
             self._announced = commit.announced
+            self.is_suspect = self.is_suspect and not (commit.discharged or commit.cuts)
         self.given.update((give.id, give.todo) for give in commit.gives)
         if reply is None or commit.yields or commit.done:
             self._active = False

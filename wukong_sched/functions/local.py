@@ -17,6 +17,7 @@ from types import TracebackType
 from wukong_sched.errors import InfrastructureError
 from wukong_sched.functions.endpoint import Endpoint
 from wukong_sched.functions.settings import FunctionSettings
+from wukong_sched.services.forked import by, hold_alone
 
 MODULE = "wukong_sched.functions"
 PATIENCE = 10.0
@@ -30,7 +31,7 @@ class LocalService:
         self.endpoint, self.process = endpoint, process
         self.directory = directory
         """Private; removed with the service."""
-        self.close = weakref.finalize(self, _end, process, directory, endpoint)
+        self.close = weakref.finalize(self, by, os.getpid(), _end, process, directory, endpoint)
 
     def __enter__(self) -> LocalService:
         return self
@@ -77,6 +78,7 @@ def start_service(settings: FunctionSettings, directory: Path | None = None) -> 
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
+    hold_alone(process)
     given = {"settings": settings.to_json(), "access_key": access_key, "directory": str(home)}
     port = _introduce(process, json.dumps(given))
     if not port:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -60,6 +61,8 @@ class MappedBlocks(Mapping[Index, Array]):
 def write(array: Array, directory: Path) -> MappedArray:
     """Write an array, which must not be empty or hold objects, into a new file of the directory.
 
+    Raises OSError if there is no room.
+
     >>> import numpy as np, tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     write(np.arange(6).reshape(2, 3), Path(directory))[1, 1:]
@@ -68,6 +71,14 @@ def write(array: Array, directory: Path) -> MappedArray:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / secrets.token_hex(8)
     fortran = array.flags.f_contiguous and not array.flags.c_contiguous
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        (array.T if fortran else np.ascontiguousarray(array)).tofile(file)
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            (array.T if fortran else np.ascontiguousarray(array)).tofile(file)
+    except OSError as error:  # NumPy's own has no number
+        path.unlink(missing_ok=True)
+        raise OSError(
+            error.errno or errno.ENOSPC,
+            f"{array.nbytes} bytes for functions cannot be written into {directory} ({error}); make room there, or set "
+            "TMPDIR to a directory with more",
+        ) from error
     return MappedArray(path, array.dtype, array.shape, "F" if fortran else "C")

@@ -28,6 +28,7 @@ class Meter:
         """Bytes, as they are in memory."""
         self._thread = threading.get_ident()
         self._within = 0.0
+        self.lock = threading.Lock()
         """Seconds of fetching within the instruction that is carried out."""
 
     def spent(self, what: str, seconds: float) -> None:
@@ -54,7 +55,8 @@ class Meter:
     def source(self, read: Callable[[Tile], Any], tile: Tile) -> Any:
         """A source tile that is read."""
         block = self.timed(lambda: read(tile))
-        self.usage.read("source", nbytes_of(block))
+        with self.lock:
+            self.usage.read("source", nbytes_of(block))
         return block
 
     @property
@@ -67,14 +69,21 @@ class MeteredProgram(ReadAhead):
     """A program whose tasks are measured at their inputs and results."""
 
     def __init__(
-        self, program: Program, helper: Executor, limit: int, read: Callable[[Tile], Any], meter: Meter
+        self,
+        program: Program,
+        helper: Executor,
+        limit: int,
+        read: Callable[[Tile], Any],
+        meter: Meter,
+        starting: Callable[[Task], None] = lambda task: None,
     ) -> None:
         super().__init__(program, helper, limit, read, meter.awaited)
-        self._meter = meter
+        self._meter, self._starting = meter, starting
 
     def run(self, task: Task, block: BlockReader) -> Sequence[Any]:
         """Run the task."""
         meter, is_made = self._meter, self.is_task_array
+        self._starting(task)
 
         def taken(tile: Tile) -> Any:
             found = block(tile)
@@ -99,7 +108,8 @@ class MeteredStorage:
 
     def get(self, tiles: Sequence[Tile]) -> dict[Tile, Any]:
         found: dict[Tile, Any] = self._meter.timed(lambda: self._storage.get(tiles))
-        self._meter.fetched += sum(map(nbytes_of, found.values()))
+        with self._meter.lock:
+            self._meter.fetched += sum(map(nbytes_of, found.values()))
         return found
 
     def delete(self, tiles: Iterable[Tile]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from wukong_sched.errors import InfrastructureError
 from wukong_sched.policy import Policy
-from wukong_sched.program import Program
+from wukong_sched.program import Program, Task
 from wukong_sched.storage import signed
 from wukong_sched.storage.codec import Buffer
 from wukong_sched.storage.keys import Keys
@@ -61,6 +61,11 @@ def trace_key(job: str, token: str) -> str:
     return f"{Keys(job).job_prefix}trace/{token}"
 
 
+def trying_key(job: str, id: str) -> str:
+    """Where an executor whose earlier attempts were ended says which task it tries."""
+    return f"{Keys(job).job_prefix}trying/{hashlib.sha256(id.encode()).hexdigest()[:16]}"
+
+
 def face_key(job: str) -> str:
     """Where it is said what the wanted tiles are to their user."""
     return f"{Keys(job).job_prefix}face"
@@ -74,6 +79,15 @@ def cause_key(job: str) -> str:
 def cancelled_key(job: str) -> str:
     """What is there if a job was cancelled."""
     return f"{Keys(job).job_prefix}cancelled"
+
+
+def attempt(program: Program, task: Task, memory: int, used: int) -> str:
+    """What an executor tries, in words: the task, what its blocks take, and what there is of memory (bytes)."""
+    outputs = program.outputs(task)
+    array, index = outputs[0] if outputs else task
+    nbytes = sum(map(program.nbytes, dict.fromkeys((*program.inputs(task), *outputs))))
+    there = f", in a function of {memory >> 20} MB, of which {used >> 20} MB were in use before" if memory else ""
+    return f"{program.operation(task)}: block {index} of array {array!r}, whose blocks take {nbytes >> 20} MB{there}"
 
 
 def sign_plan(plan: Plan, key: bytes, job: str) -> tuple[str, list[Buffer]]:

@@ -1,7 +1,7 @@
-"""While a step of a fold runs, the next steps' tiles are fetched.
+"""While a step of a fold runs, the next steps' tiles are fetched; sources that are read together, beside each other.
 
-A fold asks for its tiles in the order of `Program.inputs`. Whenever it asks for one, a helper thread is sent for those
-that come next, up to a number of bytes; what it brings is handed over when the fold asks for it.
+A fold asks for its tiles in the order of `Program.inputs`. Whenever it asks for one, helper threads are sent for those
+that come next, up to a number of bytes; what they bring is handed over when the fold asks for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 from wukong_sched.program import BlockReader, Program, Task, Tile
 
+READERS = 4
+"""Threads that read ahead: the latency of one request passes while another's bytes do."""
 MOST = 16
 """Tiles that are fetched ahead, however small."""
 
@@ -64,7 +66,7 @@ class Reader:
 class ReadAhead:
     """A program whose folds find their tiles fetched; everything else is the program's own.
 
-    `awaited` waits for what the helper fetches.
+    `awaited` waits for what a helper fetches.
     """
 
     def __init__(
@@ -83,7 +85,21 @@ class ReadAhead:
         self.leaves, self.expand = program.leaves, program.expand
         self.nbytes, self.cost, self.operation = program.nbytes, program.cost, program.operation
         self.streams = program.streams
-        self.read = program.read if read is None else read
+        self._read = program.read if read is None else read
+        self._coming: dict[Tile, Future[Any]] = {}
+
+    def expect(self, tiles: Sequence[Tile]) -> None:
+        """Read those of these tiles that are sources beside each other; `read` hands them over."""
+        for future in self._coming.values():
+            future.cancel()
+        sources = [tile for tile in tiles if not (self.is_task_array(tile[0]) or self.is_cheap(tile[0]))]
+        several = sources if len(sources) > 1 else ()
+        self._coming = {tile: self._helper.submit(self._read, tile) for tile in several}
+
+    def read(self, tile: Tile) -> Any:
+        """The block of a source, or of a cheap tile."""
+        future = self._coming.pop(tile, None) if self._coming else None
+        return self._read(tile) if future is None else self._awaited(future)
 
     def __len__(self) -> int:
         return len(self._program)

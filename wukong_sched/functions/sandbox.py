@@ -40,6 +40,11 @@ class Invocation:
     started: float = 0.0
     """When it was handed to a sandbox."""
 
+    @property
+    def seconds(self) -> float:
+        """Since then."""
+        return time.monotonic() - self.started if self.started else 0.0
+
 
 def error_body(kind: str, message: str) -> bytes:
     """An error as Lambda words it."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,8 @@ from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.functions.template import Template
 
 Reply = Callable[[bytes, bool], None]
+Finished = Callable[[bytes, float], None]
+"""Told an event's last response, and the seconds for which it ran."""
 
 
 class Throttled(Exception):
@@ -40,6 +41,8 @@ class Counts:
     """Sandboxes started."""
     failed_starts: int = 0
     """Sandboxes that ended before they asked for work."""
+    failed_in_a_row: int = 0
+    """Of these, since a sandbox last asked for work."""
     errors: int = 0
     """Failed attempts."""
     retried: int = 0
@@ -86,7 +89,7 @@ class Service:
         invocation.done = lambda body, is_error: self._called(invocation, reply, body, is_error)
         self._enqueue(invocation)
 
-    def send(self, payload: bytes, retries: int | None = None, finished: Reply | None = None) -> str:
+    def send(self, payload: bytes, retries: int | None = None, finished: Finished | None = None) -> str:
         """Accept an event: its request id. `finished` hears of its end, after the retries."""
         self._check(payload, self.settings.asynchronous_payload)
         if len(self._queue) >= self.settings.asynchronous_queue:
@@ -106,7 +109,7 @@ class Service:
         self._count(invocation, body, is_error)
         reply(body, is_error)
 
-    def _sent(self, invocation: Invocation, most: int, finished: Reply | None, body: bytes, is_error: bool) -> None:
+    def _sent(self, invocation: Invocation, most: int, finished: Finished | None, body: bytes, is_error: bool) -> None:
         self._count(invocation, body, is_error)
         if is_error and invocation.attempts <= most and not self._closed:
             self.counts.retried += 1
@@ -114,12 +117,11 @@ class Service:
             return
         self.counts.dropped += is_error
         if finished is not None:
-            finished(body, is_error)
+            finished(body, invocation.seconds)
 
     def _count(self, invocation: Invocation, body: bytes, is_error: bool) -> None:
         self.counts.invocations += 1
-        if invocation.started:
-            self.counts.busy_seconds += time.monotonic() - invocation.started
+        self.counts.busy_seconds += invocation.seconds
         if is_error:
             self.counts.errors += 1
             self.counts.last_error = body.decode(errors="replace")[:4000]
@@ -168,6 +170,7 @@ class Service:
         return self._template
 
     def _ready(self, sandbox: Sandbox) -> None:
+        self.counts.failed_in_a_row = 0
         if self._queue:
             sandbox.deliver(self._queue.popleft())
             return
@@ -180,6 +183,7 @@ class Service:
             self._idle.remove(sandbox)
         if failure:
             self.counts.failed_starts += 1
+            self.counts.failed_in_a_row += 1
             self.counts.last_error = failure.decode(errors="replace")
         if failure and self._queue:  # it never started: what it was started for has failed
             invocation = self._queue.popleft()

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from wukong_sched.coordination.protocol import Coordination, State, View
-from wukong_sched.errors import InfrastructureError, JobCancelled, TaskError
+from wukong_sched.coordination.protocol import GIVEN_UP, GRAVES, Coordination, State, View
+from wukong_sched.errors import InfrastructureError, JobCancelled, JobSwept, SchedulerError, Story, TaskError
 from wukong_sched.functions.cloud import Cloud, JobStorage
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.plan import (
@@ -28,6 +28,7 @@ from wukong_sched.functions.plan import (
     program_key,
     sign_plan,
     trace_key,
+    trying_key,
     usage_key,
 )
 from wukong_sched.functions.usage import Usage, total
@@ -45,6 +46,12 @@ CHECK = 0.25
 """Seconds between two looks at the functions' health."""
 BATCH = 64 << 20
 """Bytes of wanted tiles that are fetched at once."""
+SAID = 400
+"""Most characters of what the service said last."""
+MORE = (
+    "A function is ended when it takes more memory or time than it has: give it more (with sarray the settings "
+    "functions.memory and functions.timeout, or what the function was deployed with), or make chunks smaller."
+)
 RESUMES = 5
 """Times that a job is resumed before it is given up."""
 
@@ -63,6 +70,8 @@ class Submitted:
     storage: JobStorage
     watch: Callable[[JobName], None] = lambda name: None
     """Sets up a watchdog."""
+    said: Callable[[], str] = lambda: ""
+    """What the service said of the last invocation that failed."""
     share: int = 1
     """How many executors it may have where nobody can say how many are free."""
     epoch: int = 0
@@ -81,6 +90,8 @@ class Submitted:
         first = plan_from(program, stored) if stored else first_plan(program)
         self.cloud.objects().put({program_key(job): self.signed})
         if not self.coordination.create(self.epoch, [first.root], first.arrived):
+            if self.coordination.read().state in GRAVES:  # it ended meanwhile, and what was just stored would stay
+                self.storage.sweep()
             return False
         self.watch(self.name)
         self.cloud.invoker().invoke([Message(self.name, first.root.id, self.share).to_json()])
@@ -89,15 +100,14 @@ class Submitted:
     def wait(self, trouble: Callable[[], str] = lambda: "", seconds: float = math.inf) -> None:
         """Return when the job is done; resume it if its records, or a stored tile, are lost.
 
-        Raises TaskError from what a task raised, InfrastructureError if `trouble` tells of some or too much is lost,
-        JobCancelled if it was cancelled, and TimeoutError after so many seconds.
+        Raises TaskError from what a task raised, InfrastructureError if `trouble` tells of some, too much is lost or
+        one task's functions were ended again and again, JobCancelled if it was cancelled, JobSwept if somebody else
+        has its results, and TimeoutError after so many seconds.
         """
         deadline = time.monotonic() + seconds
         while (view := self._watched(trouble, deadline)).state is not State.DONE:
-            if view.state is State.FAILED and view.story is not None:
-                raise TaskError(view.story) from self.cause()
-            if self.is_cancelled():
-                raise JobCancelled(f"job {self.name.job} was cancelled")
+            if view.state in OVER or self.is_cancelled():
+                raise OVER.get(view.state, Submitted._cancelled)(self, view)
             self.resumed += 1
             if self.resumed > RESUMES:
                 raise InfrastructureError(
@@ -105,6 +115,30 @@ class Submitted:
                 )
             self.epoch = max(self.epoch, view.epoch)
             self.begin(resume=True)
+
+    def _failed(self, view: View) -> SchedulerError:
+        assert view.story is not None
+        if view.story.operation == GIVEN_UP:
+            return self._given_up(view.story)
+        error = TaskError(view.story)
+        error.__cause__ = cause = self.cause()
+        if isinstance(cause, MemoryError):
+            error.add_note(MORE)
+        return error
+
+    def _given_up(self, story: Story) -> InfrastructureError:
+        """The error for an executor that was ended again and again: which task it tried, as far as is known."""
+        key = trying_key(self.name.job, story.array)
+        notes = self.cloud.objects().get([key])
+        tried = f"; the last tried {bytes(notes[key]).decode()}" if key in notes else ""
+        last = f" The last error was: {said[:SAID]}." if (said := self.said()) else ""
+        return InfrastructureError(f"job {self.name.job} was given up: {story.cause}{tried}.{last} {MORE}")
+
+    def _cancelled(self, view: View) -> SchedulerError:
+        return JobCancelled(f"job {self.name.job} was cancelled")
+
+    def _swept(self, view: View) -> SchedulerError:
+        return JobSwept(f"job {self.name.job} is over, and somebody else has fetched its results; they are gone")
 
     def _watched(self, trouble: Callable[[], str], deadline: float) -> View:
         """What the job is at, as soon as it does not run."""
@@ -147,7 +181,7 @@ class Submitted:
 
     def _fetch(self, tiles: list[Tile], trouble: Callable[[], str]) -> dict[Tile, Any]:
         while len(found := self.storage.get(tiles)) < len(tiles):
-            self.coordination.sweep()  # done no more
+            self.coordination.sweep(State.LOST)  # done no more, unless it is over
             self.wait(trouble)
         return found
 
@@ -175,7 +209,7 @@ class Submitted:
     def cancel(self) -> None:
         """End the job: whatever runs of it stops at its next commit or renewal."""
         self.cloud.objects().put({cancelled_key(self.name.job): [b"cancelled"]})
-        self.coordination.sweep()
+        self.coordination.sweep(State.CANCELLED)
 
     def is_cancelled(self) -> bool:
         """Whether somebody has cancelled it."""
@@ -188,13 +222,29 @@ class Submitted:
         return self.coordination.read().state is not State.MISSING or key in self.cloud.objects().get([key])
 
     def sweep(self) -> None:
-        """Leave nothing of the job behind but wanted tiles that outlive it; the records last."""
+        """Leave nothing of the job behind but wanted tiles that outlive it, and for a day the word that it is over.
+
+        The records go first: then no executor stores any more, and nobody who waits begins it again.
+        """
+        self.coordination.sweep(State.SWEPT)
         self.storage.sweep()
-        self.coordination.sweep()
+
+
+OVER: Mapping[State, Callable[[Submitted, View], SchedulerError]] = {
+    State.FAILED: Submitted._failed,
+    State.CANCELLED: Submitted._cancelled,
+    State.SWEPT: Submitted._swept,
+}
+"""The error for whoever waits for a job that will never be done."""
 
 
 def attach(
-    cloud: Cloud, key: bytes, job: str, *, watch: Callable[[JobName], None] = lambda name: None
+    cloud: Cloud,
+    key: bytes,
+    job: str,
+    *,
+    watch: Callable[[JobName], None] = lambda name: None,
+    said: Callable[[], str] = lambda: "",
 ) -> Submitted:
     """A job that runs, or is done and not swept; LookupError if there is none."""
     found = cloud.objects().get([program_key(job)])
@@ -205,7 +255,7 @@ def attach(
     plan = load_plan(data, key, job, digest)
     keys = Keys(job, plan.program.is_wanted if plan.keeps else never)
     name = JobName(job, digest, fingerprint(), plan.keeps)
-    return Submitted(cloud, key, plan, [data], name, cloud.coordination(job), cloud.storage(keys, key), watch)
+    return Submitted(cloud, key, plan, [data], name, cloud.coordination(job), cloud.storage(keys, key), watch, said)
 
 
 def submit(
@@ -217,6 +267,7 @@ def submit(
     share: int = 1,
     job: str = "",
     watch: Callable[[JobName], None] = lambda name: None,
+    said: Callable[[], str] = lambda: "",
 ) -> Submitted:
     """Begin a job; if it `keeps` wanted tiles under their own names, those that are stored are not made again."""
     job = job or secrets.token_hex(8)
@@ -225,7 +276,7 @@ def submit(
     name = JobName(job, digest, fingerprint(), keeps)
     keys = Keys(job, plan.program.is_wanted if keeps else never)
     records, storage = cloud.coordination(job), cloud.storage(keys, key)
-    submitted = Submitted(cloud, key, plan, pieces, name, records, storage, watch, share)
+    submitted = Submitted(cloud, key, plan, pieces, name, records, storage, watch, said, share)
     if not submitted.begin(resume=keeps):
         raise InfrastructureError(f"there is a job {job} already")
     return submitted

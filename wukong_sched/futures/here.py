@@ -19,7 +19,6 @@ from wukong_sched.futures.record import Records
 from wukong_sched.futures.waiting import Waiting
 from wukong_sched.program import Tile
 
-
 LONG = 0.004
 """Seconds in one call, others waiting behind it, after which a job is stuck;"""
 AGAIN = 1e-5
@@ -81,16 +80,27 @@ class Bodies:
         self.ended: list[None] = []
         """One entry for each call; other than numbers, several threads can add to lists at once."""
         self.bodies = [CallHere(call, self.begun, self.ended) for call in calls]
+        self.program = self._program(calls)
+
+    def _program(self, calls: Sequence[Call]) -> Explicit:
+        if not any(call.needs for call in calls):  # a map: its tasks are numbered already
+            numbers = range(len(calls))
+            bodies = [(body,) for body in self.bodies]
+            return Explicit(bodies, (), ((),) * len(calls), dict(zip(numbers, numbers, strict=True)), numbers, 1)
         places: dict[CallFuture, int] = {future: place for place, future in enumerate(call.future for call in calls)}
         edges = [[places[need] for need in call.needs if need in places] for call in calls]
         inner = {need for row in edges for need in row}
         tasks = {place: (body, *edges[place]) for place, body in enumerate(self.bodies)}
-        self.program = Explicit.from_mapping(tasks, [place for place in tasks if place not in inner], value_bytes=1)
+        return Explicit.from_mapping(tasks, [place for place in tasks if place not in inner], value_bytes=1)
 
     @property
     def left(self) -> int:
         """Calls that have not begun."""
         return len(self.bodies) - len(self.begun)
+
+    def could_go_on(self) -> bool:
+        """Whether a call has not begun although it could."""
+        return any(body.could_run() for body in self.bodies)
 
     def fail(self, error: BaseException) -> None:
         """The job broke: let nobody wait for what it has not begun."""
@@ -154,9 +164,8 @@ class ThreadsHere:
             before, since = self._seen.get(job, (None, now))
             if state != before:
                 self._seen[job] = state, now
-            elif state[0] > state[1] and now - since >= LONG + AGAIN * bodies.left:
-                if any(body.could_run() for body in bodies.bodies):
-                    self._take_back(job, bodies)
+            elif state[0] > state[1] and now - since >= LONG + AGAIN * bodies.left and bodies.could_go_on():
+                self._take_back(job, bodies)
 
     def cancel(self) -> None:
         """Cancel what has not begun, in jobs that run too."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 
 from wukong_sched.errors import InfrastructureError
+from wukong_sched.services.forked import hold_alone
 
 PATIENCE = 10.0
 """Seconds that a server may take to answer."""
@@ -141,6 +142,7 @@ class Valkey:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        hold_alone(self._keeper)
         try:
             assert self._keeper.stdout is not None
             self.pid = int(self._keeper.stdout.readline() or 0)

@@ -1,4 +1,4 @@
-"""scikit-learn's rows of the speed table: sarray.ml beside scikit-learn and dask-ml on this machine, in one run.
+"""Other people's programs: scikit-learn's, Dask's and PyWren's rows beside those libraries themselves, in one run.
 
 Measured as `local.py` does: a process for each side, asked in turn, medians compared.
 """
@@ -12,8 +12,9 @@ import os
 import statistics
 import sys
 
+from door_rows import DOOR_ROWS, DOOR_THREADS
 from local import LEAST_SCALING, duration, failures, scaling, side_of
-from ml_rows import ML_ROWS, ML_THREADS, pca_samples
+from ml_rows import pca_samples
 from sides import HERE
 
 BOTH = (1, os.cpu_count() or 1)
@@ -24,8 +25,8 @@ def measured(name: str, rounds: int, scale: float) -> dict[str, float]:
     medians: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
         sides = []
-        for peer in ML_ROWS[name].sides:
-            for threads in ML_THREADS.get(peer, BOTH):
+        for peer in DOOR_ROWS[name].sides:
+            for threads in DOOR_THREADS.get(peer, BOTH):
                 sides.append((peer, stack.enter_context(contextlib.closing(side_of(name, peer, threads, scale)))))
                 sides[-1][1].answer()
         samples = [[side.measure() for _, side in sides] for _ in range(rounds)]
@@ -49,15 +50,15 @@ def component_error(scale: float) -> float:
 def main() -> int:
     """Run the rows; return 0 if the run is valid and every row reached its limits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", nargs="+", choices=ML_ROWS, default=list(ML_ROWS), metavar="ROW")
+    parser.add_argument("--rows", nargs="+", choices=DOOR_ROWS, default=list(DOOR_ROWS), metavar="ROW")
     parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured after a warm-up")
     parser.add_argument("--scale", type=float, default=1.0, help="sizes as multiples of the table's, to try it out")
     options = parser.parse_args()
     before, report, failed = scaling(), {}, []
     for name in options.rows:
         medians = report[name] = measured(name, options.rounds, options.scale)
-        print(ML_ROWS[name].work, *(f"{side} {duration(seconds)}" for side, seconds in medians.items()), sep="   ")
-        failed += [f"{ML_ROWS[name].work}: {failure}" for failure in failures(ML_ROWS[name], medians)]
+        print(DOOR_ROWS[name].work, *(f"{side} {duration(seconds)}" for side, seconds in medians.items()), sep="   ")
+        failed += [f"{DOOR_ROWS[name].work}: {failure}" for failure in failures(DOOR_ROWS[name], medians)]
     if "pca" in options.rows:
         error = component_error(options.scale)
         print(f"components differ by {error:.1e} at most")
@@ -67,7 +68,7 @@ def main() -> int:
     print(*failed, f"{'valid' if valid else 'INVALID'}: two processes did {before:.2f} and {after:.2f}", sep="\n")
     (HERE / "results").mkdir(exist_ok=True)
     text = json.dumps({"valid": valid, "scaling": [before, after], "medians": report, "failed": failed}, indent=1)
-    (HERE / "results" / "ml.json").write_text(text + "\n", encoding="utf-8")
+    (HERE / "results" / "doors.json").write_text(text + "\n", encoding="utf-8")
     return 0 if valid and not failed else 1
 
 

@@ -1,0 +1,20 @@
+from dask import delayed
+import operator
+from sarray.cluster import LocalCluster, Client
+local_cluster = LocalCluster(host='<private IPv4 of Static Scheduler VM>:8786',
+                  proxy_address = '<private IPv4 of KV Store Proxy VM>',
+                  num_lambda_invokers = 4,
+                  # Automatically create proxy locally. Pass same IPv4 for `host` and `proxy_address`
+                  use_local_proxy = True,
+                  # Path to `proxy.py` file.
+                  local_proxy_path = "/home/ec2-user/Wukong/KV Store Proxy/proxy.py",
+                  redis_endpoints = [("127.0.0.1", 6379)],
+                  use_fargate = False)
+client = Client(local_cluster)
+
+L = range(1024)
+while len(L) > 1:
+  L = list(map(delayed(operator.add), L[0::2], L[1::2]))
+
+# Start the computation.
+L[0].compute(scheduler = client.get)

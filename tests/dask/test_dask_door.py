@@ -1,0 +1,172 @@
+"""What a user of Dask relies on beside values: reports, callbacks, errors from elsewhere, other schedulers at hand."""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+from dask._task_spec import DataNode
+from dask.callbacks import Callback
+from dask.diagnostics import Profiler, ProgressBar
+
+import wukong_sched.dask
+from wukong_sched.dask import Scheduler, last_report
+
+EXECUTORS = ["threads", "serial", "functions"]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_the_last_computation_has_a_report(executor: str) -> None:
+    x = da.from_array(np.arange(40.0), chunks=10)
+    assert (x + 1).sum(split_every=2).compute(scheduler=Scheduler(executor, 2)) == 820.0
+    found = last_report()
+    assert found.facts.executor == executor
+    assert found.tasks == 4 + 2 + 1
+    assert (found.invocations > 0) == (executor == "functions")
+    assert f"{executor}" in str(found) and "read" in str(found)
+
+
+def test_reports_are_those_of_ones_own_thread() -> None:
+    dask.delayed(abs)(-1).compute(scheduler=wukong_sched.dask.get)
+    raised: list[str] = []
+
+    def other() -> None:
+        try:
+            last_report()
+        except LookupError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join(60)
+    assert "scheduler=wukong_sched.dask.get" in raised[0]
+
+
+class Awkward(Exception):
+    """Cannot be loaded again: its pickled form calls it with one argument."""
+
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__("awkward")
+
+
+def fails_awkwardly() -> None:
+    raise Awkward(1, 2)
+
+
+def interrupts() -> None:
+    raise KeyboardInterrupt
+
+
+def exits() -> None:
+    raise SystemExit(3)
+
+
+def divides() -> float:
+    return 1 / int("0")
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (fails_awkwardly, RuntimeError),
+        (interrupts, KeyboardInterrupt),
+        (exits, SystemExit),
+        (divides, ZeroDivisionError),
+    ],
+)
+def test_what_a_function_raises_comes_back_as_itself(function: Any, kind: type[BaseException]) -> None:
+    with pytest.raises(kind) as caught:
+        dask.delayed(function)().compute(scheduler=Scheduler("functions", 2))
+    assert function.__name__ in caught.value.__notes__[0]
+    assert f"in {function.__name__}" in str(caught.value.__cause__), "where it was raised, over there"
+
+
+def test_results_that_cannot_leave_their_process_say_so() -> None:
+    get = Scheduler("functions", 2)
+    lock = dask.delayed(threading.Lock)()
+    assert dask.delayed(lambda each: each.locked())(lock).compute(scheduler=get) is False
+    with pytest.raises(TypeError, match="pickle"):
+        lock.compute(scheduler=get)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_objects_of_all_kinds_go_from_task_to_task(executor: str) -> None:
+    class Local:
+        def __init__(self, value: int) -> None:
+            self.value = value
+
+    factor = 3
+    made = dask.delayed(Local)(2)
+    scaled = dask.delayed(lambda each: Local(each.value * factor))(made)
+    odd = dask.delayed(lambda: np.array(["a", None], dtype=object))()
+    masked = da.ma.masked_greater(da.arange(6, chunks=2), 3).sum()
+    get = Scheduler(executor, 2)
+    found, objects, total, plain = dask.compute(scaled, odd, masked, 5, scheduler=get)
+    assert (found.value, objects.tolist(), int(total), plain) == (6, ["a", None], 6, 5)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_progress_bars_reach_their_end(executor: str) -> None:
+    out = io.StringIO()
+    with ProgressBar(out=out, dt=0.01):
+        da.ones(12, chunks=3).sum().compute(scheduler=Scheduler(executor, 2))
+    assert "100% Completed" in out.getvalue()
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial"])
+def test_profiles_have_every_task(executor: str) -> None:
+    with Profiler() as profile:
+        da.ones(12, chunks=3).sum(split_every=2).compute(scheduler=Scheduler(executor, 2))
+    assert len(profile.results) == 4 + 2 + 1
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_callbacks_may_put_known_values_into_the_graph(executor: str) -> None:
+    """As Dask's opportunistic `Cache` does, which also looks at what depends on what."""
+    seen: dict[Any, Any] = {}
+    watch = Callback(
+        start=lambda graph: graph.__setitem__("a", DataNode("a", 40)),
+        posttask=lambda key, value, graph, state, worker: seen.update({key: state["dependencies"][key]}),
+    )
+    given = {"a": (interrupts,), "b": (int.__add__, "a", 2)}
+    with watch:
+        assert Scheduler(executor, 2)(given, "b") == 42
+    assert seen == ({} if executor == "functions" else {"b": {"a"}})
+    assert given["a"] == (interrupts,), "the user's graph is the user's"
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial"])
+def test_persisted_collections_go_on_here(executor: str) -> None:
+    get = Scheduler(executor, 2)
+    x, y = dask.persist(da.arange(10, chunks=3), dask.delayed(sum)([1, 2]), scheduler=get)
+    assert (int(x.sum().compute(scheduler=get)), y.compute(scheduler=get)) == (45, 3)
+
+
+def test_wide_fan_ins_take_time_in_proportion() -> None:
+    """Each input of the sum is looked at a few times, not once for every other one."""
+    count = 3000
+    graph: dict[Any, Any] = {("x", i): (abs, -i) for i in range(count)}
+    graph["total"] = (sum, [("x", i) for i in range(count)])
+    assert Scheduler("serial")(graph, "total") == count * (count - 1) // 2
+    assert last_report().tasks == count + 1
+
+
+@pytest.mark.long
+def test_it_is_the_default_beside_a_client_of_distributed() -> None:
+    distributed = pytest.importorskip("distributed")
+    from sarray.cluster import Client, LocalCluster
+
+    with (
+        distributed.LocalCluster(1, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as theirs,
+    ):
+        ident = dask.delayed(threading.get_ident)
+        with Client(LocalCluster(executor="serial")):
+            assert ident().compute() == threading.get_ident()
+        assert ident().compute() != threading.get_ident(), "distributed's, once ours is closed"
+        assert theirs.status == "running"

@@ -1,0 +1,147 @@
+"""What functions move, start and write: counts that say whether what could stay local did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sarray as sa
+from sarray.delivery import Delivery, Place, Result
+from sarray.executors import limits_of
+from sarray.lower import lower
+from sarray.parking import parked
+from tests.functions.conftest import HANDLER
+from tests.functions.programs import chain, crowd, tree
+from wukong_sched.drivers.functions import LocalFunctions, run
+from wukong_sched.functions.carried import Wishes
+from wukong_sched.functions.settings import FunctionSettings
+from wukong_sched.functions.usage import Usage
+from wukong_sched.messages import Run, Store
+from wukong_sched.program import SINK, Program, Task, Tile
+from wukong_sched.storage.memory import MemoryStorage
+from wukong_sched.trace import Trace
+
+MB = 10**6
+
+
+@pytest.fixture(scope="module")
+def eight() -> Iterator[LocalFunctions]:
+    """Eight sandboxes that stay warm."""
+    with LocalFunctions(FunctionSettings(HANDLER, concurrency=8, provisioned=8)) as running:
+        yield running
+
+
+def used(array: Any, functions: LocalFunctions) -> Usage:
+    """What computing an array takes; nothing but the array is delivered."""
+    with sa.config(executor="functions", workers=functions.function.concurrency) as asked:
+        program = lower([array.expression], limits_of(asked)).program
+    places: dict[str, Place] = {array.expression.name: Result(array.expression, set())}
+    outcome: Any = run(program, Delivery(MemoryStorage(), places), functions, park=parked)
+    usage: Usage = outcome.usage
+    return usage
+
+
+def moved(usage: Usage) -> tuple[int, int]:
+    """Bytes read, those of sources among them, and bytes written."""
+    return sum(usage.bytes_read.values()), sum(usage.bytes_written.values())
+
+
+def test_a_chain_is_one_invocation_without_reads_and_with_one_write(functions: LocalFunctions) -> None:
+    outcome: Any = run(chain(1000), MemoryStorage(), functions)
+    usage = outcome.usage
+    assert (usage.tasks, usage.executors) == (1000, 1)
+    assert (sum(usage.gets.values()), sum(usage.puts.values())) == (0, 1)
+
+
+def test_tasks_of_unknown_cost_are_shared(functions: LocalFunctions) -> None:
+    """Nobody can say how long they take; the first that was measured tells."""
+    outcome: Any = run(crowd(40), MemoryStorage(), functions)
+    assert outcome.usage.executors >= 2
+
+
+def test_a_users_function_is_shared_among_the_idle(functions: LocalFunctions) -> None:
+    usage = used(sa.map_blocks(nap, sa.ones((20, 4), chunks=(1, 4))), functions)
+    assert usage.executors >= 2
+
+
+def nap(block: Any) -> Any:
+    """The block, after a while."""
+    import time
+
+    time.sleep(0.05)
+    return block + 1.0
+
+
+def where(trace: Trace) -> tuple[dict[Task, set[str]], list[tuple[str, Tile]]]:
+    """Which executors ran each task, and what each of them stored."""
+    ran: dict[Task, set[str]] = {}
+    stored: list[tuple[str, Tile]] = []
+    for history in trace.histories.values():
+        for instruction in (said for entry in history.entries for said in entry.instructions):
+            if isinstance(instruction, Run):
+                for task, _, _ in instruction.steps:
+                    ran.setdefault(task, set()).add(history.id)
+            elif isinstance(instruction, Store):
+                stored += [(history.id, tile) for tile in instruction.tiles]
+    return ran, stored
+
+
+def in_vain(program: Program, trace: Trace) -> list[Tile]:
+    """Tiles that were stored, though nobody but who made them has read them."""
+    ran, stored = where(trace)
+    readers = {tile: [task for task in program.consumers(tile) if task != SINK] for _, tile in stored}
+    return [
+        tile for id, tile in stored if readers[tile] and set().union(*(ran[task] for task in readers[tile])) == {id}
+    ]
+
+
+def test_a_tree_writes_only_what_crosses_from_one_executor_to_another(eight: LocalFunctions) -> None:
+    """4,096 leaves on eight sandboxes. Where executors meet, each fan-in takes one tile that was written.
+
+    Two of them may give up waiting for each other at the same moment; then both write.
+    """
+    program, trace = tree(4096), Trace()
+    outcome: Any = run(program, MemoryStorage(), eight, wishes=Wishes(trace=trace))
+    ran, stored = where(trace)
+    executors = {id for ids in ran.values() for id in ids}
+    assert len(ran) == outcome.usage.tasks == 8191
+    assert len(in_vain(program, trace)) < len(executors)
+    assert len(stored) <= 16 * len(executors)
+
+
+def test_r_reads_its_source_once_and_little_else(functions: LocalFunctions, rng: np.random.Generator) -> None:
+    a = rng.standard_normal((32_768, 64))
+    usage = used(sa.tsqr(sa.from_array(a, chunks=(1024, 64)))[1], functions)
+    read, written = moved(usage)
+    assert usage.bytes_read["source"] == a.nbytes
+    assert read - a.nbytes <= MB and written <= MB
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("work", "most_read", "most_written"),
+    [
+        (lambda rng: sa.tsqr(sa.from_array(rng.standard_normal((262_144, 128)), chunks=(8192, 128)))[1], 272.5, 4),
+        (lambda rng: square(rng) @ square(rng), 540, 130),
+        (lambda rng: sa.cholesky(definite(rng)), 300, 140),
+    ],
+    ids=["tsqr", "gemm", "cholesky"],
+)
+def test_bytes_at_full_size(
+    functions: LocalFunctions, rng: np.random.Generator, work: Any, most_read: float, most_written: float
+) -> None:
+    """Two sandboxes, MB as the memory holds them."""
+    read, written = moved(used(work(rng), functions))
+    assert read <= most_read * MB and written <= most_written * MB
+
+
+def square(rng: np.random.Generator) -> Any:
+    return sa.from_array(rng.standard_normal((4000, 4000)), chunks=1000)
+
+
+def definite(rng: np.random.Generator) -> Any:
+    a = rng.standard_normal((4000, 4000))
+    return sa.from_array(a + a.T + 8 * np.sqrt(4000) * np.eye(4000), chunks=500)

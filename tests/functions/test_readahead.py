@@ -1,0 +1,76 @@
+"""Sources that are read together are read beside each other, each once, and hand over what they are, or raise."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from wukong_sched.drivers.graphs import Graph
+from wukong_sched.functions.readahead import READERS, ReadAhead
+from wukong_sched.program import Tile
+
+SOURCES: list[Tile] = [("a", (number,)) for number in range(READERS)]
+CHEAP: Tile = ("c", ())
+MADE: Tile = ("v", (0, 0))
+SECONDS = 60.0
+"""Longer than any machine takes to start a few threads."""
+
+
+@pytest.fixture
+def helper() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(READERS) as running:
+        yield running
+
+
+def ahead(helper: ThreadPoolExecutor, read: Callable[[Tile], int]) -> ReadAhead:
+    return ReadAhead(Graph([[] for _ in SOURCES], [(0, 0)]), helper, 1 << 20, read)
+
+
+def test_sources_are_under_way_together(helper: ThreadPoolExecutor) -> None:
+    together, asked = threading.Barrier(READERS), list[Tile]()
+
+    def read(tile: Tile) -> int:
+        asked.append(tile)
+        together.wait(SECONDS)
+        return tile[1][0]
+
+    program = ahead(helper, read)
+    program.expect([*SOURCES, CHEAP, MADE])
+    assert [program.read(tile) for tile in SOURCES] == list(range(READERS))
+    assert sorted(asked) == SOURCES
+
+
+def test_one_source_is_read_by_who_asks(helper: ThreadPoolExecutor) -> None:
+    program = ahead(helper, lambda tile: threading.get_ident())
+    program.expect([SOURCES[0], CHEAP])
+    assert program.read(SOURCES[0]) == program.read(CHEAP) == threading.get_ident()
+
+
+def test_what_a_source_raises_comes_to_who_asks_for_it(helper: ThreadPoolExecutor) -> None:
+    def read(tile: Tile) -> int:
+        if tile == SOURCES[1]:
+            raise OSError("gone")
+        return tile[1][0]
+
+    program = ahead(helper, read)
+    program.expect(SOURCES)
+    assert program.read(SOURCES[2]) == 2
+    with pytest.raises(OSError, match="gone"):
+        program.read(SOURCES[1])
+
+
+def test_what_nobody_asked_for_is_not_handed_over_later(helper: ThreadPoolExecutor) -> None:
+    read = list[Tile]()
+
+    def noted(tile: Tile) -> int:
+        read.append(tile)
+        return len(read)
+
+    program = ahead(helper, noted)
+    program.expect(SOURCES[:2])
+    program.expect(SOURCES[2:])
+    last = program.read(SOURCES[0])
+    assert read[last - 1] == SOURCES[0]

@@ -1,0 +1,171 @@
+"""`wukong_sched.delayed` against what Python computes at once."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wukong_sched.delayed import Delayed, compute, delayed
+from wukong_sched.trace import Trace
+
+BINARY = ["add", "sub", "mul", "floordiv", "mod", "and_", "or_", "xor", "lt", "le", "gt", "ge", "eq", "ne"]
+
+
+@delayed
+def increment(x: int) -> int:
+    """One more."""
+    return x + 1
+
+
+def tasks(value: Any) -> int:
+    """How many tasks a computation runs."""
+    trace = Trace()
+    compute(value, trace=trace)
+    instructions = (i for history in trace.histories.values() for entry in history.entries for i in entry.instructions)
+    return sum(len(getattr(instruction, "steps", ())) for instruction in instructions)
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "functions", "simulate"])
+def test_every_executor_computes_the_same(executor: str) -> None:
+    parts = [increment(number) for number in range(10)]
+    total = delayed(sum)(parts)
+    assert compute(total, {"a": [parts[0], 5]}, 7, executor=executor) == (55, {"a": [1, 5]}, 7)
+    assert (total * 2).compute(executor=executor) == 110
+
+
+@pytest.mark.parametrize("name", BINARY)
+@given(a=st.integers(-50, 50), b=st.integers(1, 50))
+def test_operators_are_those_of_the_values(name: str, a: int, b: int) -> None:
+    function = getattr(operator, name)
+    left, right, both = function(delayed(a), b), function(a, delayed(b)), function(delayed(a), delayed(b))
+    assert compute(left, right, both, executor="serial") == (function(a, b),) * 3
+
+
+@pytest.mark.parametrize("function", [operator.neg, operator.pos, operator.invert, abs])
+def test_operators_of_one_value(function: Callable[[Any], Any]) -> None:
+    assert function(delayed(-3)).compute(executor="serial") == function(-3)
+
+
+def test_powers_shifts_and_parts() -> None:
+    two = delayed(2)
+    found = compute(two**5, 5**two, two << 3, 1 << two, 7 >> two, 7 / two, divmod(7, two), executor="serial")
+    assert found == (32, 25, 16, 4, 1, 3.5, (3, 1))
+    rows = delayed([[1, 2], [3, 4]])
+    assert compute(rows[1][0], rows[0][delayed(1)], rows[0:1], executor="serial") == (3, 2, [[1, 2]])
+
+
+def test_attributes_and_methods() -> None:
+    text = delayed("a,b")
+    assert compute(text.split(","), text.upper().lower(), delayed(3 + 4j).imag, executor="serial") == (
+        ["a", "b"],
+        "a,b",
+        4.0,
+    )
+    with pytest.raises(AttributeError):
+        _ = text._private
+    assert not hasattr(text, "__array__")
+
+
+def test_a_delayed_value_can_be_called() -> None:
+    assert delayed(operator.itemgetter)(1)([5, 6]).compute(executor="serial") == 6
+
+
+def test_a_pure_call_is_computed_once() -> None:
+    made = [delayed(divmod, pure=True)(17, increment(number, pure=True)) for number in (4, 4, 6)]
+    assert made[0].key == made[1].key != made[2].key
+    assert tasks(made[:2]) == 2
+    impure = [delayed(divmod)(17, 5) for _ in range(2)]
+    assert impure[0].key != impure[1].key
+    assert tasks(impure) == 2
+
+
+def test_what_is_shared_is_computed_once() -> None:
+    calls: list[int] = []
+    shared = delayed(lambda: calls.append(1) or 5)()
+    assert compute(shared + 1, shared + 2, [shared]) == (6, 7, [5])
+    assert calls == [1]
+
+
+def test_a_wide_and_a_deep_graph() -> None:
+    total = delayed(0)
+    for number in range(2000):
+        total = total + number
+    assert total.compute() == sum(range(2000))
+    assert delayed(sum)([increment(number) for number in range(1000)]).compute() == sum(range(1001))
+
+
+def test_parts_of_known_number_are_unpacked() -> None:
+    quotient, rest = delayed(divmod, nout=2)(17, 5)
+    assert compute(quotient, rest, executor="serial") == (3, 2)
+    assert len(delayed(divmod, nout=2)(17, 5)) == 2
+    with pytest.raises(TypeError, match="nout"):
+        iter(increment(1)).__next__()
+    with pytest.raises(ValueError, match="nout"):
+        delayed(divmod, nout=-1)
+
+
+def test_traverse() -> None:
+    one = increment(0)
+    assert delayed([one, {"a": (one, 2)}]).compute(executor="serial") == [1, {"a": (1, 2)}]
+    (found,) = delayed([one], traverse=False).compute(executor="serial")
+    assert found is one
+    assert compute([one], one, traverse=False, executor="serial")[0][0] is one
+
+
+def test_methods_of_classes_can_be_delayed() -> None:
+    class Scale:
+        factor = 3
+
+        @delayed
+        def times(self, x: int) -> int:
+            return self.factor * x
+
+    assert Scale().times(increment(4)).compute(executor="serial") == 15
+
+
+def test_names() -> None:
+    assert delayed(5, name="five").key == "five"
+    assert increment(1, dask_key_name="two").key == "two"
+    assert delayed(increment(1)).__class__ is Delayed
+    assert increment.__name__ == "increment"
+    assert "five" in repr(delayed(5, name="five"))
+
+
+def test_what_a_delayed_value_cannot_say() -> None:
+    value = increment(1)
+    with pytest.raises(TypeError, match="compute"):
+        bool(value)
+    with pytest.raises(TypeError, match="changed"):
+        value[0] = 1
+    with pytest.raises(ValueError, match="known: threads"):
+        value.compute(executor="cloud")
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "functions"])
+def test_an_exception_is_the_one_that_was_raised(executor: str) -> None:
+    bad = delayed(divmod)(1, 0)
+    with pytest.raises(ZeroDivisionError):
+        compute(increment(bad) + 1, executor=executor)
+
+
+@given(
+    st.recursive(
+        st.integers(0, 9),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_nested_arguments_arrive_as_they_were(value: Any) -> None:
+    def wrapped(part: Any) -> Any:
+        if isinstance(part, list):
+            return [wrapped(each) for each in part]
+        if isinstance(part, dict):
+            return {key: wrapped(each) for key, each in part.items()}
+        return delayed(part)
+
+    assert delayed(lambda x: x)(wrapped(value)).compute(executor="serial") == value

@@ -1,0 +1,94 @@
+"""`joblib.parallel_backend("sarray")`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+joblib = pytest.importorskip("joblib")
+
+import sarray.joblib  # noqa: E402 (registers the backend)
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def threads_within(_: int) -> set[str]:
+    """Names of the threads in which a nested computation runs."""
+    found = joblib.Parallel(n_jobs=2)(joblib.delayed(lambda: threading.current_thread().name)() for _ in range(4))
+    return set(found)
+
+
+def fail(x: int) -> int:
+    raise ArithmeticError(x)
+
+
+@pytest.fixture(params=["threads", "functions"])
+def backend(request: pytest.FixtureRequest) -> Any:
+    """The backend on an executor."""
+    return joblib.parallel_backend("sarray", executor=request.param, n_jobs=2)
+
+
+def test_calls_are_computed_in_order(backend: Any) -> None:
+    with backend:
+        assert joblib.Parallel()(joblib.delayed(square)(x) for x in range(100)) == [x * x for x in range(100)]
+        assert list(joblib.Parallel(return_as="generator")(joblib.delayed(square)(x) for x in range(5))) == [
+            0, 1, 4, 9, 16,
+        ]  # fmt: skip
+
+
+def test_an_exception_arrives(backend: Any) -> None:
+    with backend, pytest.raises(ArithmeticError):
+        joblib.Parallel()(joblib.delayed(fail)(x) for x in range(10))
+
+
+def test_nested_calls_run_where_they_are() -> None:
+    with joblib.parallel_backend("sarray", n_jobs=2):
+        found = joblib.Parallel()(joblib.delayed(threads_within)(x) for x in range(6))
+    assert all(len(names) == 1 for names in found)
+    assert {name.startswith("sarray-crew") for names in found for name in names} == {True}
+
+
+def test_how_many_jobs() -> None:
+    backend = sarray.joblib.SarrayBackend()
+    assert backend.effective_n_jobs(3) == 3
+    assert backend.effective_n_jobs(-1) >= backend.effective_n_jobs(-2) >= 1
+    with pytest.raises(ValueError, match="n_jobs"):
+        backend.effective_n_jobs(0)
+
+
+def test_shared_memory_is_offered_by_threads_alone() -> None:
+    with joblib.parallel_backend("sarray", n_jobs=2):
+        total: list[int] = []
+        joblib.Parallel(require="sharedmem")(joblib.delayed(total.append)(x) for x in range(20))
+        assert sorted(total) == list(range(20))
+    assert not sarray.joblib.SarrayBackend(executor="functions").supports_sharedmem
+
+
+def test_a_grid_search_finds_what_it_finds_alone() -> None:
+    selection, svm = pytest.importorskip("sklearn.model_selection"), pytest.importorskip("sklearn.svm")
+    data, labels = pytest.importorskip("sklearn.datasets").load_iris(return_X_y=True)
+    alone = selection.GridSearchCV(svm.SVC(), {"C": [0.1, 1, 10]}).fit(data, labels)
+    with joblib.parallel_backend("sarray", n_jobs=2):
+        ours = selection.GridSearchCV(svm.SVC(), {"C": [0.1, 1, 10]}).fit(data, labels)
+    assert ours.best_params_ == alone.best_params_
+    assert ours.cv_results_["mean_test_score"].tolist() == alone.cv_results_["mean_test_score"].tolist()
+
+
+def test_the_import_that_registers_is_needed_and_enough() -> None:
+    code = """
+import joblib
+import sarray
+before = "sarray" in joblib.parallel.BACKENDS
+import sarray.joblib
+print(before, joblib.parallel.BACKENDS["sarray"] is sarray.joblib.SarrayBackend)
+"""
+    root = Path(__file__).parents[2]
+    run = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True)
+    assert run.stdout.split() == ["False", "True"]
