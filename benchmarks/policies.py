@@ -1,4 +1,4 @@
-"""The cost model against the paper's own rules, in virtual time: ``python benchmarks/policies.py``.
+"""The cost model against the paper's own rules, in virtual time: ``python benchmarks/policies.py [sandboxes]``.
 
 The same programs on the same cloud (`wukong_sched.links.AWS`), scheduled by `CostModel` and by `Wukong`; nothing is
 computed, so that only rates, sizes and costs decide. The last column says where the cost model is worse than the rules
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -145,18 +145,19 @@ JOBS: Mapping[str, Callable[[], Program]] = {
 """What is simulated, by name."""
 
 
-def rows(names: Sequence[str] = tuple(JOBS)) -> list[Row]:
+def rows(names: Sequence[str] = tuple(JOBS), sandboxes: int = SANDBOXES) -> list[Row]:
     """Simulate these jobs under both policies."""
-    return [compared(name, JOBS[name]()) for name in names]
+    cloud = replace(CLOUD, concurrency=sandboxes)
+    return [compared(name, JOBS[name](), cloud) for name in names]
 
 
-def main() -> int:
-    """Print the table; the number of rows in which the cost model is worse."""
-    found = rows()
+def main(arguments: Sequence[str] = ()) -> int:
+    """Print the table for so many sandboxes; the number of rows in which the cost model is worse."""
+    found = rows(sandboxes=int(arguments[0]) if arguments else SANDBOXES)
     heads = "  ".join(f"{name:>10} {'(rules)':>10}" for name in found[0].numbers())
     print("\n".join([f"{'':<18}{heads}  worse", *(row.line() for row in found)]))
     return sum(bool(row.worse()) for row in found)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

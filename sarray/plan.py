@@ -80,15 +80,17 @@ class Plan:
         )
         return "\n".join([head, *_table(self.work)])
 
-    def check(self, memory: int, workers: int) -> None:
-        """Raise MemoryLimitError if `workers` tasks at once cannot fit `memory`, naming operation and sizes."""
+    def check(
+        self, memory: int, workers: int, instead: str = "memory_limit to what is needed, or fewer workers"
+    ) -> None:
+        """Raise MemoryLimitError if `workers` tasks at once cannot fit `memory`, with what to set."""
         for work in self.work:
             needed = work.peak_bytes * workers
             if needed > memory:
                 raise MemoryLimitError(
                     f"{work.operation}: a task needs {format_bytes(work.peak_bytes)} for its blocks, {workers} at a "
                     f"time need {format_bytes(needed)}, and the memory limit is {format_bytes(memory)}; "
-                    f"{work.smaller(memory / needed)}, or set memory_limit to what is needed, or fewer workers"
+                    f"{work.smaller(memory / needed)}, or set {instead}"
                 )
 
 

@@ -209,10 +209,12 @@ def _run(
     from sarray.reports import remember
 
     _refuse_nested()
-    executors.executor_of(asked)
+    executor = executors.executor_of(asked)
     if not expressions:
         return
     lowered = _lowered(expressions, asked)
+    if executor.place is not None:
+        plan_of(lowered).check(asked.functions_memory, 1, "functions.memory to what is needed")
     if asked.memory_limit is not None:
         plan_of(lowered).check(asked.memory_limit, min(workers_of(asked), len(lowered.program)))
     with single_threaded() if lowered.uses_blas else contextlib.nullcontext():

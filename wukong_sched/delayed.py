@@ -1,6 +1,6 @@
 """Delayed calls, as Dask has them: ``delayed(f)(x)`` is not called but noted, and `compute` runs what was noted.
 
-A delayed value stands for itself wherever it is an argument, also within tuples, lists and dicts. On it, operators,
+A delayed value stands for itself wherever it is an argument, also within containers and dataclasses. On it, operators,
 indexing, attributes and method calls are delayed too. Everything that one `compute` needs is one program, and what
 several values share is computed once. Pure calls are named by a hash of function and arguments, so that two of them
 that are the same are one; others are named at random. Operators, indexing and attributes are pure; calls are if that
@@ -242,7 +242,7 @@ def delayed(obj: Any, name: str = "", pure: bool = False, nout: int | None = Non
     """A function whose calls are delayed, or data as a delayed value; also as a decorator.
 
     `name` is the key of data; `pure` says that a function returns the same for the same arguments; `nout` how many
-    parts it returns, which can then be unpacked. What is delayed within data is found in tuples, lists and dicts,
+    parts it returns, which can then be unpacked. What is delayed within data is found in containers and dataclasses,
     unless `traverse` is false. Raises ValueError unless nout is None or at least 0.
 
     >>> first, second = delayed(divmod, nout=2)(17, 5)

@@ -101,8 +101,8 @@ class ExecutorState:
         self.freed: list[Tile] = []
         self.after: Callable[[float], list[Instruction]] = self._finish
         """What follows when all commits are through."""
-        self.waited = 0.0
-        """Seconds, since something ran here."""
+        self.waited = self.rests = 0.0
+        """Seconds waited since something ran here, and since when."""
         self.part: Collection[Task] = ()
         """What the commits under way discharge."""
         self.storing: tuple[Tile, ...] = ()
@@ -155,11 +155,12 @@ class ExecutorState:
         part = self._shared_part(idle=True)
         if part:
             return self._flush(part=part)
-        nbytes = self.ledger.nbytes
-        look = self.policy.patience(nbytes) / LOOKS
-        left = self.policy.patience(nbytes, now - self.began) - self.waited
+        self.rests = self.rests if self.waited else now
+        waited = max(self.waited, now - self.rests)
+        look = self.policy.patience(self.ledger.nbytes) / LOOKS
+        left = self.policy.patience(self.ledger.nbytes, self.rests - self.began) - waited
         if left > 0:
-            self.waited += look
+            self.waited = waited + look
             return self._enter(Phase.WAITING, Wait(min(look, left)))
         return self._flush()
 

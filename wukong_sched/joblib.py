@@ -30,6 +30,7 @@ class SarrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
     """Runs joblib's batches of calls, each a task, on a `FunctionExecutor` of its own."""
 
     supports_retrieve_callback = True
+    supports_timeout = True
     default_n_jobs = -1
 
     def __init__(self, *args: Any, executor: str = "threads", **options: Any) -> None:

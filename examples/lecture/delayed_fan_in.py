@@ -1,14 +1,8 @@
 from dask import delayed
 from sarray.cluster import LocalCluster, Client
-local_cluster = LocalCluster(host='<private IPv4 of Static Scheduler VM>:8786',
-                  proxy_address = '<private IPv4 of KV Store Proxy VM>',
-                  num_lambda_invokers = 4,
-                  # Automatically create proxy locally. Pass same IPv4 for `host` and `proxy_address`
-                  use_local_proxy = True,
-                  # Path to `proxy.py` file.
-                  local_proxy_path = "/home/ec2-user/Wukong/KV Store Proxy/proxy.py",
-                  redis_endpoints = [("127.0.0.1", 6379)],
-                  use_fargate = False)
+local_cluster = LocalCluster(host='0.0.0.0:8786',
+                             proxy_address = '3.83.198.204',
+                             num_fargate_nodes = 10)
 client = Client(local_cluster)
 
 # Define some functions.

@@ -66,18 +66,6 @@ def test_the_slides_programs_differ_in_imports_only() -> None:
         assert ours.lstrip("\n") == CLUSTER + slide
 
 
-README_CLUSTER = """\
-local_cluster = LocalCluster(host='<private IPv4 of Static Scheduler VM>:8786',
-                  proxy_address = '<private IPv4 of KV Store Proxy VM>',
-                  num_lambda_invokers = 4,
-                  # Automatically create proxy locally. Pass same IPv4 for `host` and `proxy_address`
-                  use_local_proxy = True,
-                  # Path to `proxy.py` file.
-                  local_proxy_path = "/home/ec2-user/Wukong/KV Store Proxy/proxy.py",
-                  redis_endpoints = [("127.0.0.1", 6379)],
-                  use_fargate = False)
-client = Client(local_cluster)
-"""
 README = {
     "delayed_chain": """\
 # Linear 3-Node DAG
@@ -120,13 +108,13 @@ u, s, v = da.linalg.svd_compressed(X, k=5)
 v.compute(scheduler = client.get)
 """,
 }
-"""How Wukong's own programs end, by what they are called here."""
+"""How the programs of Wukong's README end, by what they are called here; its cluster is the slides'."""
 
 
 @pytest.mark.parametrize("name", README)
 def test_wukongs_programs_differ_in_imports_only(name: str) -> None:
     text = (LECTURE / f"{name}.py").read_text(encoding="utf-8")
-    imports, cluster, rest = text.partition(README_CLUSTER)
+    imports, cluster, rest = text.partition(CLUSTER)
     assert cluster and rest.endswith(README[name])
     assert all(line.startswith(("import ", "from ")) for line in imports.splitlines())
     assert "from sarray.cluster import LocalCluster, Client\n" in imports

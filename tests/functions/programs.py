@@ -7,12 +7,29 @@ import os
 import signal
 import time
 from collections.abc import Hashable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wukong_sched.explicit import Explicit
+from wukong_sched.policy import CostModel
+
+
+class Steady(CostModel):
+    """Learns nothing, so that what it decides does not depend on how busy this machine is."""
+
+    def observed(self, nbytes: int, seconds: float) -> Steady:
+        return self
+
+    def started(self, seconds: float) -> Steady:
+        return self
+
+
+def steady(policy: CostModel, **changes: Any) -> Steady:
+    """The policy, changed, and as it is from then on."""
+    return Steady(**{each.name: getattr(policy, each.name) for each in fields(policy) if each.init} | changes)
 
 
 def tree(leaves: int, leaf: Any = int) -> Explicit:

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 import sarray as sa
 from tests.house.tree import ROOT
+from wukong_sched.errors import MemoryLimitError
 
 PROGRAM = """
 import sarray as sa
@@ -38,3 +40,23 @@ def test_warm_functions_end_quietly_with_the_interpreter() -> None:
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("32.0\n", "", 0)
+
+
+def test_a_task_larger_than_a_function_is_refused_before_anything_runs() -> None:
+    x = sa.random.default_rng(0).random((4000, 4000), chunks=4000)
+    with (
+        sa.config(functions_memory="128MiB"),
+        pytest.raises(MemoryLimitError, match=r"the memory limit is 128\.0 MiB; .*set functions\.memory"),
+    ):
+        sa.svd(x).S.compute(executor="functions", workers=2)
+
+
+def test_a_function_of_one_second_hands_over_and_goes_on() -> None:
+    with sa.config(functions_timeout=1.0):
+        x = sa.map_blocks(slow, sa.ones(8, chunks=1), dtype=float)
+        assert x.sum().compute(executor="functions", workers=2) == 8
+
+
+def slow(block: np.ndarray) -> np.ndarray:
+    time.sleep(0.3)
+    return block

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -186,7 +187,7 @@ def test_a_watchdog_that_is_over_does_not_end_its_successor(tmp_path: Path) -> N
 
 def held(functions: LocalFunctions, tmp_path: Path, then: Callable[[Submitted], Any]) -> tuple[Submitted, Any]:
     """A job whose last leaf waits until `then` has happened; at that time all others are stored."""
-    gate = tmp_path / "gate"
+    gate = tmp_path / secrets.token_hex(4)
     program = programs.tree(16, faulty.Gate(15, str(gate)))
     job = functions.submit(Plan(program, SCATTER, 0.5))
     until(lambda: len(list(job.storage.tiles())) >= 2 and len(functions.service.endpoint.state()["busy"]) == 1)
@@ -208,9 +209,12 @@ def test_an_object_missing(tmp_path: Path) -> None:
                 os.kill(pid, signal.SIGKILL)  # it has them in its memory
             job.storage.delete(list(job.storage.tiles()))
 
-        job, found = held(functions, tmp_path, lose)
-        assert found == [sum(range(16))]
-        assert job.resumed >= 1
+        def resumed() -> int:
+            job, found = held(functions, tmp_path, lose)
+            assert found == [sum(range(16))]
+            return job.resumed
+
+        until(resumed, 60)  # one executor alone, the other being late, needs nothing of what it has stored
 
 
 def test_redis_restarted_empty_in_the_middle(tmp_path: Path) -> None:

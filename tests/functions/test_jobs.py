@@ -27,7 +27,7 @@ from wukong_sched.functions.submitted import Submitted
 from wukong_sched.program import Program, Tile
 from wukong_sched.storage.memory import MemoryStorage
 
-SCATTER = replace(POLICY, invoke_seconds=1e-6, latency=0.0, bandwidth=math.inf, quantum=1e-3, hold_bytes=0)
+SCATTER = programs.steady(POLICY, invoke_seconds=1e-6, latency=1e-9, bandwidth=math.inf, quantum=1e-3, hold_bytes=0)
 """Gives away whatever it can, and holds nothing back."""
 
 

@@ -25,7 +25,7 @@ from wukong_sched.program import Program
 from wukong_sched.services.valkey import Valkey
 
 KEY = b"key"
-SCATTER = replace(POLICY, invoke_seconds=1e-9, latency=0.0, bandwidth=math.inf, quantum=1e-9, hold_bytes=0)
+SCATTER = programs.steady(POLICY, invoke_seconds=1e-9, latency=1e-9, bandwidth=math.inf, quantum=1e-9, hold_bytes=0)
 
 
 @dataclass

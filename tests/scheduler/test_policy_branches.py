@@ -111,6 +111,23 @@ def test_wait(policy: CostModel, waits: bool) -> None:
     assert said == ([Wait(policy.patience(MB) / 8)] if waits else [Store((v(0),))])
 
 
+@pytest.mark.parametrize(("worked", "waits"), [(0.001, 1), (1.0, 4), (2.0, 7)])
+def test_whoever_worked_long_waits_longer_by_the_clock(worked: float, waits: int) -> None:
+    """A tenth of the time that its work took, looks included, which take 30 ms each here."""
+    s = scripted(NEAR, [], [], [0, 1], wanted=[2])
+    s.start(ONE)
+    s.fetched()
+    s.now += worked
+    s.ran(0.1)
+    said = s.peeked()
+    for _ in range(waits):
+        assert said == [Wait(pytest.approx(NEAR.patience(MB) / 8))]
+        s.tell(Woke())
+        s.now += 0.03
+        said = s.peeked()
+    assert said == [Store((v(0),))]
+
+
 @pytest.mark.parametrize(("link", "reads"), [(NARROW, "source"), (FREE, "/F")])
 def test_recompute(link: CostModel, reads: str) -> None:
     """Q[i] comes from A[i], factored once more, where reflectors would move slowly."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.policies import Hollow
+from benchmarks.policies import Hollow, rows
 from wukong_sched.drivers.cloud import EXAMPLE, Cloud
 from wukong_sched.drivers.graphs import Graph, Work
 from wukong_sched.drivers.pump import Pump
@@ -93,3 +93,9 @@ def test_accumulators_stay_with_their_holder() -> None:
     assert forecast.tasks == 120
     assert 72 * MB <= forecast.bytes_written <= 140 * MB
     assert forecast.bytes_read <= (300 - 72) * MB
+
+
+@pytest.mark.parametrize("sandboxes", [2, 16, 64])
+def test_the_cost_model_is_nowhere_worse_than_the_rules(sandboxes: int) -> None:
+    """In time, bytes and invocations, by more than 5 %."""
+    assert {row.name: row.worse() for row in rows(sandboxes=sandboxes) if row.worse()} == {}

@@ -26,6 +26,7 @@ ONCE_FAILED = {
     "a task that had run joined, and was ready again": [7, 11, 12],
     "a Run of half a minute, by the cost of the first task of its rule": [457],
     "the epoch after a lost tile ran a finished consumer twice": [1085, 1203, 1265],
+    "who waited longer the longer it had been there waited for ever": [8155],
 }
 """What was wrong -> seeds that show it if it is wrong again."""
 

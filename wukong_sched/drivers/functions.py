@@ -126,7 +126,9 @@ class LocalFunctions:
     def policy(self) -> Policy:
         """How jobs are scheduled here, unless they say so themselves."""
         links = shape_of(self.shape)
-        return links.policy(self.function.timeout) if links else POLICY
+        if links:
+            return links.policy(self.function.timeout)
+        return replace(POLICY, margin=min(POLICY.margin, self.function.timeout / 10))
 
     @property
     def running(self) -> Running:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from wukong_sched.coordination.protocol import State, View
 from wukong_sched.drivers.adversary import Adversary, Fault, FaultyCoordination
 from wukong_sched.drivers.cloud import Cloud
+from wukong_sched.drivers.counts import Counts
 from wukong_sched.drivers.pump import Pump, Surroundings
 from wukong_sched.drivers.virtual import Process, Timeline
 from wukong_sched.errors import Story
@@ -47,26 +48,6 @@ from wukong_sched.storage.protocol import Storage
 from wukong_sched.trace import Trace
 
 Doing = Generator[float, None, Event | None]
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a run came to."""
-
-    tasks: int = 0
-    invocations: int = 0
-    """Functions that began."""
-    executors: int = 0
-    """Those of them that found something to do."""
-    cold: int = 0
-    """Those of them that waited for a new environment."""
-    throttled: int = 0
-    commits: int = 0
-    busy: float = 0.0
-    """Seconds of all functions together."""
-    epochs: int = 0
-    ended: float = math.nan
-    """When the job was done or had failed."""
 
 
 @dataclass(slots=True)

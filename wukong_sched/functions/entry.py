@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from wukong_sched.functions.allocator import keep_freed
 from wukong_sched.functions.cloud import Invoker
 from wukong_sched.functions.places import Addresses, Places
 from wukong_sched.functions.worker import Context, Worker
@@ -38,6 +39,7 @@ def worker_of(
     environment: Mapping[str, str], classes: Sequence[type] = (), arithmetic: Callable[[], str] = lambda: ""
 ) -> Worker:
     """The worker that an environment describes; `classes` may be stored as trees of arrays, without pickle."""
+    keep_freed()
     addresses, key = Addresses.found(environment)
     invoker = INVOKERS[environment.get(INVOKER, "aws")](environment)
     memory = int(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")) << 20

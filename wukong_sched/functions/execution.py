@@ -12,6 +12,7 @@ from typing import Any
 from wukong_sched.coordination.protocol import Coordination
 from wukong_sched.drivers.pump import Pump, Surroundings, marked
 from wukong_sched.executor_state import ExecutorState
+from wukong_sched.functions.allocator import give_back
 from wukong_sched.functions.cloud import Cloud, Invoker, JobStorage
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.hints import Hints
@@ -28,6 +29,8 @@ from wukong_sched.trace import Trace
 
 AHEAD = 1 << 27
 """Bytes that a fold fetches ahead."""
+HALF = 0.5
+"""Part of a function's memory from which on it keeps none that it has freed."""
 FULL = 0.85
 """Part of a function's memory at which an executor hands over."""
 
@@ -136,6 +139,8 @@ class Execution:
         self._meter.usage.tasks += tasks
         self._news.tell(self._meter.usage.tasks)
         memory = self._process.memory
+        if memory and resident_memory() > HALF * memory:
+            give_back()
         if memory and resident_memory() > FULL * memory:
             self._job.recent.clear()
             self._core.deadline = 0.0

@@ -1,14 +1,19 @@
 """Arguments of a call: what in them is the result of another call, and the arguments once that is there.
 
-A result may stand for itself among the arguments, or within tuples, lists and dicts among them, however deep. What
-holds no result is handed on as it is, not as a copy.
+A result may stand for itself among the arguments, or within tuples (named ones too), lists, sets, dicts' values, slices
+and dataclasses among them, however deep. What holds no result is handed on as it is, not as a copy; so is what holds
+itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import Any, NamedTuple
 
+PLAIN = frozenset((int, float, bool, str, bytes, complex, type(None)))
+"""Types of values that are no results and hold none."""
 Found = Callable[[Any], "Slot | None"]
 """The slot of what stands for a result; None for everything else."""
 
@@ -25,25 +30,76 @@ class Slot:
         return Slot, (self.number,)
 
 
+class Shape(NamedTuple):
+    """How a container is taken apart, and one like it made of other parts."""
+
+    parts: Callable[[Any], list[Any]]
+    like: Callable[[Any, list[Any]], Any]
+
+
+def _with_fields(value: Any, parts: list[Any]) -> Any:
+    changed = copy(value)
+    for name, part in zip(_fields(value), parts, strict=True):
+        object.__setattr__(changed, name, part)  # frozen ones too
+    return changed
+
+
+def _fields(value: Any) -> list[str]:
+    return [name for name in value.__dataclass_fields__ if hasattr(value, name)]
+
+
+SHAPES: Mapping[type, Shape] = {
+    tuple: Shape(list, lambda value, parts: tuple(parts)),
+    list: Shape(list, lambda value, parts: parts),
+    set: Shape(list, lambda value, parts: set(parts)),
+    frozenset: Shape(list, lambda value, parts: frozenset(parts)),
+    dict: Shape(lambda value: list(value.values()), lambda value, parts: dict(zip(value, parts, strict=True))),
+    slice: Shape(lambda value: [value.start, value.stop, value.step], lambda value, parts: slice(*parts)),
+}
+NAMED = Shape(list, lambda value, parts: value._make(parts))
+DATACLASS = Shape(lambda value: [getattr(value, name) for name in _fields(value)], _with_fields)
+
+
+def _shape(value: Any) -> Shape | None:
+    kind = type(value)
+    if kind in SHAPES:
+        return SHAPES[kind]
+    if issubclass(kind, tuple) and hasattr(kind, "_make"):
+        return NAMED
+    return DATACLASS if hasattr(kind, "__dataclass_fields__") else None
+
+
+def replaced(value: Any, leaf: Callable[[Any], Any], within: frozenset[int] = frozenset()) -> Any:
+    """The value with `leaf` of everything in it that is neither plain nor a container; itself if nothing changes.
+
+    >>> replaced([1, (2, {3: abs})], lambda part: "found")
+    [1, (2, {3: 'found'})]
+    """
+    if type(value) in PLAIN:
+        return value
+    shape = _shape(value)
+    if shape is None:
+        return leaf(value)
+    parts = shape.parts(value)
+    if id(value) in within or PLAIN.issuperset(map(type, parts)):
+        return value
+    inner = within | {id(value)}
+    others = [replaced(part, leaf, inner) for part in parts]
+    return value if all(map(operator.is_, parts, others)) else shape.like(value, others)
+
+
 def slotted(value: Any, found: Found) -> Any:
     """The value with a slot in place of each result; the value itself if there is none in it.
 
-    >>> slotted([1, (2, "x")], lambda part: Slot(0) if part == "x" else None)[1][1].number
+    >>> slotted([1, (2, abs)], lambda part: Slot(0))[1][1].number
     0
     """
-    kind = type(value)
-    if kind is tuple or kind is list:
-        parts = [slotted(part, found) for part in value]
-        return value if all(map(_is, parts, value)) else kind(parts)
-    if kind is dict:
-        parts = [slotted(part, found) for part in value.values()]
-        return value if all(map(_is, parts, value.values())) else dict(zip(value, parts, strict=True))
-    slot = found(value)
-    return value if slot is None else slot
 
+    def leaf(part: Any) -> Any:
+        slot = found(part)
+        return part if slot is None else slot
 
-def _is(one: object, other: object) -> bool:
-    return one is other
+    return replaced(value, leaf)
 
 
 def filled(value: Any, results: Sequence[Any]) -> Any:
@@ -52,9 +108,4 @@ def filled(value: Any, results: Sequence[Any]) -> Any:
     >>> filled({"a": [Slot(1), 2]}, ["x", "y"])
     {'a': ['y', 2]}
     """
-    kind = type(value)
-    if kind is Slot:
-        return results[value.number]
-    if kind is tuple or kind is list:
-        return kind(filled(part, results) for part in value)
-    return {key: filled(part, results) for key, part in value.items()} if kind is dict else value
+    return replaced(value, lambda part: results[part.number] if type(part) is Slot else part)

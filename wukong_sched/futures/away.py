@@ -14,11 +14,14 @@ from functools import partial
 from typing import Any
 from weakref import ref
 
+import numpy as np
+
 from wukong_sched.drivers.crew import Crew
 from wukong_sched.drivers.named import local_functions
 from wukong_sched.explicit import Explicit
-from wukong_sched.futures.calls import Call, CallFuture
-from wukong_sched.futures.parcel import Failed, Parcel, Returned, packed
+from wukong_sched.futures.arguments import Slot, replaced
+from wukong_sched.futures.calls import Arguments, Call, CallFuture, name_of
+from wukong_sched.futures.parcel import Failed, Lent, Parcel, Returned, packed
 from wukong_sched.futures.record import Records
 from wukong_sched.futures.waiting import Waiting
 from wukong_sched.program import SINK, Tile
@@ -26,6 +29,8 @@ from wukong_sched.storage import pickled
 
 QUIET, LONGEST = 0.001, 0.05
 """Seconds without a new call after which a job begins, and that its first call waits at most."""
+LARGE = 1 << 12
+"""Bytes from which an array among the arguments is data of the program, not part of one call."""
 SPARE = 2
 """Jobs beyond one for each worker: of a job that is over, usage is still collected."""
 
@@ -35,7 +40,9 @@ class Parcels:
 
     def __init__(self, calls: list[Call]) -> None:
         self._functions: dict[int, tuple[Any, bytes]] = {}
-        self._tasks: dict[int, tuple[Any, ...]] = {}
+        self._tasks: dict[int, Any] = {}
+        self._lent: dict[int, int] = {}
+        """The key of an array among the program's data, by the array's id."""
         self._numbers: dict[CallFuture, int] = {}
         inner = {need for call in calls for need in call.needs}
         with pickled.own_modules_by_value():
@@ -52,12 +59,30 @@ class Parcels:
         try:
             function = self._function(call.function)
             arguments, needed = call.partly_given(self._numbers)
-            parcel = Parcel(str(getattr(call.function, "__name__", call.function)), function, packed(*arguments))
+            arguments, lent = self._lend(arguments, len(needed))
+            parcel = Parcel(name_of(call.function), function, packed(*arguments))
         except Exception as error:  # whatever the pickling of the function or an argument raises
             call.future.set_exception(error)
         else:
             self._numbers[call.future] = call.number
-            self._tasks[call.number] = (parcel, *needed)
+            self._tasks[call.number] = (parcel, *needed, *lent)
+
+    def _lend(self, arguments: Arguments, first: int) -> tuple[Arguments, list[int]]:
+        """The arguments with a slot, from `first` on, in place of each large array, and the arrays' keys.
+
+        As data of the program an array travels once, however many calls have it among their arguments.
+        """
+        slots: dict[int, Slot] = {}
+
+        def leaf(part: Any) -> Any:
+            if type(part) is not np.ndarray or part.nbytes < LARGE or part.dtype.hasobject:
+                return part
+            key = self._lent.setdefault(id(part), ~len(self._lent))  # below every call's number
+            self._tasks.setdefault(key, Lent(part))
+            return slots.setdefault(key, Slot(first + len(slots)))
+
+        args, kwargs = replaced(arguments, leaf)
+        return (args, kwargs), list(slots)
 
     def _function(self, function: Callable[..., Any]) -> bytes:
         known = self._functions.get(id(function))
@@ -164,13 +189,13 @@ class FunctionsAway:
             return
         edges = any(call.needs for call in calls)
         parcels = Parcels(calls)
-        program = parcels.program()
-        if program is not None:
-            try:
+        try:
+            program = parcels.program()
+            if program is not None:
                 self._run(program, parcels, edges)
-            except BaseException as error:  # whatever broke the job
-                for future in parcels.waiting():
-                    future.set_exception(error)
+        except BaseException as error:  # whatever broke the job
+            for future in parcels.waiting():
+                future.set_exception(error)
 
     def _linger(self) -> None:
         deadline, seen = time.monotonic() + LONGEST, -1
@@ -180,13 +205,14 @@ class FunctionsAway:
     def _run(self, program: Explicit, parcels: Parcels, edges: bool) -> None:
         from wukong_sched.drivers import functions
         from wukong_sched.functions.carried import Wishes
+        from wukong_sched.functions.filed import filed
 
         # Without edges there is nothing to be gained from holding a result back.
         policy = functions.POLICY if edges else replace(functions.POLICY, hold_seconds=0.0)
         trace, deliveries, jobs = self._records.trace(), Deliveries(parcels), list[Any]()
         wishes = Wishes(policy, progress=partial(_stream, jobs, deliveries, set()), trace=trace)
         places = local_functions(self._workers)
-        functions.run(program, deliveries, places, submitted=jobs.append, wishes=wishes)
+        functions.run(program, deliveries, places, park=filed, submitted=jobs.append, wishes=wishes)
         self._records.add(program, trace)
 
 

@@ -53,7 +53,7 @@ class Counter:
     """Counts calls, and those that are done, and tells."""
 
     def __init__(self, progress: Progress) -> None:
-        self._progress, self._lock = progress, threading.Lock()
+        self._progress, self._lock = progress, threading.RLock()
         self._done = self._total = 0
 
     def expect(self, futures: Sequence[Future[Any]]) -> None:

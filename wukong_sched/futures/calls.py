@@ -7,15 +7,23 @@ from collections.abc import Callable, Container, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from wukong_sched.futures.arguments import Slot, filled, slotted
+from wukong_sched.futures.arguments import PLAIN, Slot, filled, slotted
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-PLAIN = frozenset((int, float, bool, str, bytes, complex, type(None)))
-"""Types of values that are no results and hold none."""
 
 
 class CallFuture(Future[Any]):
     """The future of one call; among the arguments of another call it stands for its result."""
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """What a function is called in a trace; the name of its type if it has none: its text may be long, or an error.
+
+    >>> from functools import partial
+    >>> name_of(abs), name_of(partial(abs, 1))
+    ('abs', 'partial')
+    """
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 class Call:

@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
+from itertools import islice
 from typing import Any, Protocol
 
 from wukong_sched.drivers.crew import Crew
@@ -40,10 +41,11 @@ ENGINES: Mapping[str, Engines] = {
 class FunctionExecutor(Executor):
     """Runs calls in "threads" of this process, in "functions" (processes of this machine), or by another driver.
 
-    A future among the arguments of a later call stands for its result, also within tuples, lists and dicts; what is
-    submitted together becomes one program, in which that is an edge. `workers`, or `max_workers`, calls run at once: as
-    many as this process has processors unless given. In functions, what is called travels by cloudpickle, and
-    exceptions come back with the remote traceback as their cause. `progress` shows a bar, or is told (calls done,
+    A future among the arguments of a later call stands for its result, also within tuples, lists, sets, dicts' values,
+    slices and dataclasses; what is submitted together becomes one program, in which that is an edge. `workers`, or
+    `max_workers`, calls run at once: as many as this process has processors unless given. In functions, what is called
+    travels by cloudpickle, and exceptions come back with the remote traceback as their cause; an array that many calls
+    are given travels once. `progress` shows a bar, or is told (calls done,
     calls); with `record`, `records` has each job's program and trace.
 
     >>> with FunctionExecutor() as executor:
@@ -101,24 +103,36 @@ class FunctionExecutor(Executor):
         with self._waiting.changed:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            if self._counter is not None:
-                self._counter.expect([call.future for call in calls])
+            futures = [call.future for call in calls] if self._counter is not None else []
             self._waiting.add(calls)
             self._crew.call()
+        if self._counter is not None:  # without the lock: whoever is told of progress may submit
+            self._counter.expect(futures)
 
     def map(
-        self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
     ) -> Iterator[Any]:
         """The results of ``fn(*arguments)`` for each tuple of arguments from the iterables, in their order.
 
-        Everything is submitted at once. Each call is a task; how many an executor takes at a time is the scheduler's
-        decision, so `chunksize` is checked and changes nothing. Raises TimeoutError from the iterator when a result is
-        not there `timeout` seconds after this call, and what a call raised where its result would be.
+        Everything is submitted at once, or, as of Python 3.14, not more than `buffersize` calls ahead of the result
+        that is taken: the iterables may be endless then. Each call is a task; how many an executor takes at a time is
+        the scheduler's decision, so `chunksize` is checked and changes nothing. Raises TimeoutError from the iterator
+        when a result is not there `timeout` seconds after this call, and what a call raised where its result would be.
         """
         if chunksize < 1:
             raise ValueError(f"chunksize must be >= 1, got {chunksize}")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError(f"buffersize must be None or >= 1, got {buffersize}")
         deadline = None if timeout is None else time.monotonic() + timeout
-        return _results(self.submit_all(fn, *iterables), deadline)
+        if buffersize is None:
+            return _results(self.submit_all(fn, *iterables), deadline)
+        later = (self.submit(fn, *args) for args in zip(*iterables, strict=False))
+        return _results(list(islice(later, buffersize)), deadline, later)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls, cancel those that wait if asked to, and free everything when the others are done."""
@@ -131,11 +145,16 @@ class FunctionExecutor(Executor):
             self._crew.join()
 
 
-def _results(futures: list[CallFuture], deadline: float | None) -> Iterator[Any]:
-    """The results in order; each future is forgotten as soon as its result is taken, and the rest cancelled at last."""
+def _results(futures: list[CallFuture], deadline: float | None, later: Iterable[CallFuture] = ()) -> Iterator[Any]:
+    """The results in order; each future is forgotten as soon as its result is taken, and the rest cancelled at last.
+
+    For each that is taken one of the `later` ones, which are submitted as they are read, joins the others.
+    """
+    more = iter(later)
     futures.reverse()
     try:
         while futures:
+            futures[:0] = islice(more, 1)
             yield _taken(futures, deadline)
     finally:
         for future in futures:

@@ -14,7 +14,7 @@ from typing import Any
 from wukong_sched.drivers.crew import Crew, CrewJob
 from wukong_sched.drivers.named import run_named
 from wukong_sched.explicit import Explicit
-from wukong_sched.futures.calls import Call, CallFuture
+from wukong_sched.futures.calls import Call, CallFuture, name_of
 from wukong_sched.futures.record import Records
 from wukong_sched.futures.waiting import Waiting
 from wukong_sched.program import Tile
@@ -31,7 +31,7 @@ class CallHere:
     __slots__ = ("__name__", "_begun", "_ended", "_held")
 
     def __init__(self, call: Call, begun: list[None], ended: list[None]) -> None:
-        self.__name__ = str(getattr(call.function, "__name__", call.function))
+        self.__name__ = name_of(call.function)
         self._held, self._begun, self._ended = [call], begun, ended
 
     def __call__(self, *results: None) -> None:

@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from wukong_sched.futures.arguments import filled
-from wukong_sched.futures.calls import PLAIN
+from wukong_sched.futures.arguments import PLAIN, filled
 from wukong_sched.storage import pickled
 
 LOADED = 16
@@ -43,6 +43,22 @@ class Returned:
             return Returned, (None, pickled.dumps(self._value))
         except Exception as error:  # whatever the value's own pickling raises
             return Failed(error).__reduce__()
+
+
+class Lent:
+    """An array that many calls have among their arguments: each gets a copy, as if it had travelled alone."""
+
+    __slots__ = ("_array", "nbytes")
+
+    def __init__(self, array: npt.NDArray[Any]) -> None:
+        self._array, self.nbytes = array, array.nbytes
+
+    def open(self) -> npt.NDArray[Any]:
+        """The caller's own copy, in the same memory order."""
+        return self._array.copy(order="K")
+
+    def __reduce__(self) -> tuple[type[Lent], tuple[npt.NDArray[Any]]]:
+        return Lent, (self._array,)
 
 
 class Failed:
@@ -75,7 +91,8 @@ def _pickled(error: BaseException | None) -> bytes:
             return data
     except Exception:  # whatever an exception's own pickling raises
         pass
-    return pickled.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+    # Its own text may be an error too, which `traceback` knows.
+    return pickled.dumps(RuntimeError("".join(traceback.format_exception_only(error)).strip()))
 
 
 class Parcel:
@@ -98,7 +115,7 @@ class Parcel:
             function, arguments = loaded(self._function), self._arguments
             args, kwargs = pickled.loads(arguments) if isinstance(arguments, bytes) else (arguments, {})
             if results:
-                opened = [each.open() if isinstance(each, Returned) else each for each in results]
+                opened = [each.open() if isinstance(each, (Returned, Lent)) else each for each in results]
                 args, kwargs = filled((args, kwargs), opened)
             value = function(*args, **kwargs)
         except BaseException as error:  # whatever it is, it is for whoever asks for the result

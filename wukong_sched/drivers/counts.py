@@ -1,0 +1,26 @@
+"""What a simulated job came to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a run came to."""
+
+    tasks: int = 0
+    invocations: int = 0
+    """Functions that began."""
+    executors: int = 0
+    """Those of them that found something to do."""
+    cold: int = 0
+    """Those of them that waited for a new environment."""
+    throttled: int = 0
+    commits: int = 0
+    busy: float = 0.0
+    """Seconds of all functions together."""
+    epochs: int = 0
+    ended: float = math.nan
+    """When the job was done or had failed."""
