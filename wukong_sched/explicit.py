@@ -24,6 +24,8 @@ from wukong_sched.program import SINK, BlockReader, Range, Task, Tile
 from wukong_sched.rule import Costed
 
 RULE, VALUE, LITERAL = "task", "value", "literal"
+WIDE = 1000
+"""Arguments from which the list of them is kept: fan-ins of many are looked at as often as some of them arrive."""
 Numbers = npt.NDArray[np.int64]
 Rows = tuple[Numbers, Numbers]
 """Where each row begins (and the end of the last), and the rows one after the other."""
@@ -49,7 +51,17 @@ class Explicit:
     (2, [('value', (0,)), ('literal', (0,))])
     """
 
-    __slots__ = ("_bodies", "_inputs", "_leaves", "_literals", "_places", "_readers", "_value_bytes", "_wanted")
+    __slots__ = (
+        "_bodies",
+        "_inputs",
+        "_leaves",
+        "_literals",
+        "_places",
+        "_readers",
+        "_value_bytes",
+        "_wanted",
+        "_wide",
+    )
 
     def __init__(
         self,
@@ -65,6 +77,7 @@ class Explicit:
         self._places = places
         self._wanted = dict.fromkeys(wanted)
         self._value_bytes = value_bytes
+        self._wide: dict[int, list[Tile]] = {}
         self._leaves = sum(1 for row in inputs if all(place < 0 for place in row))
         self._inputs = _rows(inputs)
         self._readers = _transposed(self._inputs, len(bodies), len(literals))
@@ -81,8 +94,7 @@ class Explicit:
         """The same program, with every piece of data replaced by `change` of it and its bytes."""
         same = copy(self)
         same._literals = [
-            value if isinstance(value, Elsewhere) else change(value, self._nbytes_of(value))
-            for value in self._literals
+            value if isinstance(value, Elsewhere) else change(value, self._nbytes_of(value)) for value in self._literals
         ]
         return same
 
@@ -107,7 +119,13 @@ class Explicit:
 
     def inputs(self, task: Task) -> list[Tile]:
         """Tiles of the arguments."""
-        return [_tile(place) for place in _row(self._inputs, task[1][0])]
+        number = task[1][0]
+        found = self._wide.get(number)
+        if found is None:
+            found = [_tile(place) for place in _row(self._inputs, number)]
+            if len(found) > WIDE:
+                self._wide[number] = found
+        return found
 
     def outputs(self, task: Task) -> list[Tile]:
         """The task's one value."""

@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -236,6 +236,31 @@ def test_what_is_lost_after_the_job_is_done_is_made_again(lose: str) -> None:
             job.storage.delete(list(program.wanted()))
         assert [list(blocks.values()) for blocks in job.blocks()] == [[sum(range(16))]]
         assert job.resumed == 1
+        functions.finish(job, over=True)
+        assert left(functions) == []
+
+
+@pytest.mark.parametrize("lose", ["program", "watchdog"])
+def test_what_is_lost_between_two_steps_of_a_submission_is_brought_again(
+    lose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is emptied when the program is stored, but not the records; or the watchdog was that of before."""
+    with LocalFunctions(TWO) as functions:
+        invoker = functions.places.invoker()
+        objects = functions.places.objects()
+
+        def lost(events: Sequence[bytes]) -> None:
+            (key,) = objects.keys("jobs/") if lose == "program" else ("",)
+            objects.delete([key])
+            name = json.loads(events[0])["job"]
+            functions.service.endpoint.unschedule(name)
+            monkeypatch.undo()
+
+        monkeypatch.setattr(invoker, "invoke", lost)
+        program = programs.tree(16)
+        job = functions.submit(Plan(program, POLICY))
+        job.wait(seconds=60)
+        assert [list(blocks.values()) for blocks in job.blocks()] == [[sum(range(16))]]
         functions.finish(job, over=True)
         assert left(functions) == []
 

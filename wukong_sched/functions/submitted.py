@@ -42,6 +42,8 @@ from wukong_sched.trace import Trace
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.0005, 0.01
 """Seconds between two looks at the job's state."""
+STUCK = 6.0
+"""Renewals of a lease for which executors that should run were not started, until the client looks after them too."""
 CHECK = 0.25
 """Seconds between two looks at the functions' health."""
 BATCH = 64 << 20
@@ -143,9 +145,14 @@ class Submitted:
     def _watched(self, trouble: Callable[[], str], deadline: float) -> View:
         """What the job is at, as soon as it does not run."""
         pause, checked = FIRST_PAUSE, time.monotonic()
+        moving = checked
         while (view := self.coordination.read()).state is State.RUNNING:
             time.sleep(pause)
             now = time.monotonic()
+            moving = moving if view.startable else now
+            if now - moving > STUCK * self.plan.renewal:
+                moving = now
+                self._revive()
             pause = min(LONGEST_PAUSE, pause * 1.3)
             if now > deadline:
                 raise TimeoutError(f"job {self.name.job} still runs")
@@ -154,6 +161,11 @@ class Submitted:
                 if text := trouble():
                     raise InfrastructureError(f"job {self.name.job} cannot go on: {text}")
         return view
+
+    def _revive(self) -> None:
+        """Nobody starts what should run: what a server emptied at the wrong moment took with it is put there again."""
+        self.cloud.objects().put({program_key(self.name.job): self.signed})
+        self.watch(self.name)
 
     def cause(self) -> BaseException | None:
         """The exception that ended the job."""
