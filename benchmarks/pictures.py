@@ -47,7 +47,10 @@ def line(axes: Axes, rows: list[Row], application: str, value: Callable[[Row], f
         if found:
             sizes, values = [row["size"] for row in found], [max(value(row), 1e-3) for row in found]
             axes.plot(sizes, values, marker="osD^vx"[number], color=f"C{number}", label=system.title)
-    axes.set(title=APPLICATIONS[application].title, xlabel=APPLICATIONS[application].unit, xscale="log", yscale="log")
+    about = APPLICATIONS[application]
+    axes.set(title=about.title, xlabel=about.unit, xscale="log", yscale="log")
+    axes.set_xticks(about.sizes, [f"{size:,}" for size in about.sizes])
+    axes.minorticks_off()
     axes.grid(alpha=0.3)
 
 
