@@ -161,7 +161,7 @@ def _chain(setting: Setting) -> Iterator[Once]:
 def _policies(setting: Setting) -> Iterator[Once]:
     found: Facts = {"seconds": 0.0}
     for name, job in JOBS.items():
-        for what, (costs, rules) in compared(name, job()).numbers().items():
+        for what, (costs, rules) in compared(name, job).numbers().items():
             found[f"{what}, {name}"] = costs / rules if rules else float(costs > 0)
     yield lambda: found
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sarray.config import Settings
 from sarray.delivery import Delivery
 from sarray.job import Job, workers_of
-from sarray.lowering.builder import Limits
+from sarray.lowering.builder import Limits, none_stay
 from sarray.machine import machine_bytes, resident_bytes
 from sarray.plan import plan_of
 from sarray.policies import policy_of
@@ -167,4 +167,6 @@ def limits_of(asked: Settings) -> Limits:
         memory = (asked.memory_limit or machine_bytes() // 2) // workers
         return Limits(memory, workers, executor.rounds, asked.split_every)
     memory = (asked.memory_limit or asked.functions_memory) // 2
-    return Limits(memory, workers, executor.rounds, asked.split_every, executor.links(asked).policy().recomputes)
+    policy = policy_of(asked, executor.links(asked).policy())
+    stays = policy.stays if executor.place is not None else none_stay
+    return Limits(memory, workers, executor.rounds, asked.split_every, policy.recomputes, stays)

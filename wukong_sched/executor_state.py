@@ -11,9 +11,10 @@ The rules (numbers as in docs/protocol.md):
    arrived runs here without storing our own input: one plain read tells (6).
 5. While there is work here, results may be held back; with nothing runnable we peek, announce what others wait for,
    perhaps wait a bounded moment, and then commit all that we hold (8). What only we are still to read may be retained
-   when the rest is discharged, as long as there is work or we wait (`wukong_sched.ledger`).
-6. We give away from our todo only, never the task that we are named after (9), and nothing while a tile of ours is
-   announced in part: whoever else ran its producer would announce those edges again.
+   when the rest is discharged, or announced with its producer still owed, as long as there is work or we wait
+   (`wukong_sched.ledger`).
+6. We give away from our todo only, never the task that we are named after (9), and nothing while what an earlier
+   attempt announced has not been made again here: whoever else made it would announce those edges again.
 7. Freed are stored tiles all of whose consumers are discharged; we delete them after the commit's reply (10).
 8. Before the time limit we commit everything, yield, and the same id is invoked again (11).
    Whoever has not committed for long renews the lease by an empty commit before going on (5).
@@ -34,7 +35,7 @@ from dataclasses import replace
 from wukong_sched.backlog import Backlog, Cuts
 from wukong_sched.errors import ProtocolError
 from wukong_sched.frontier import Batch, Frontier
-from wukong_sched.ledger import Ledger
+from wukong_sched.ledger import Ledger, Part
 from wukong_sched.messages import (
     Commit,
     Committed,
@@ -66,7 +67,8 @@ from wukong_sched.program import SINK, Program, Task, Tile
 SAMPLE = 64
 """Ready tasks by which all are judged."""
 LOOKS = 8
-"""How often one looks for what others owe, in the time that storing, fetching and invoking would take."""
+"""How often one looks for what others owe, in the time that storing, fetching and invoking would take; twice as often
+where a tile was announced alone, for what comes back comes from level to level of a tree."""
 
 
 class Phase(enum.Enum):
@@ -152,13 +154,14 @@ class ExecutorState:
         self.frontier.arrived(event.arrived)
         if self.backlog:
             return self._advance(now)
-        part = self._shared_part(idle=True)
+        part = self.frontier.shared_part(self.policy, idle=True)
         if part:
             return self._flush(part=part)
         self.rests = self.rests if self.waited else now
         waited = max(self.waited, now - self.rests)
-        look = self.policy.patience(self.ledger.nbytes) / LOOKS
-        left = self.policy.patience(self.ledger.nbytes, self.rests - self.began) - waited
+        held, alone, patience = self.ledger.nbytes, bool(self.ledger.announced), self.policy.patience
+        look = patience(held) / (2 * LOOKS if alone else LOOKS)
+        left = patience(held, self.rests - self.began, alone) - waited
         if left > 0:
             self.waited = waited + look
             return self._enter(Phase.WAITING, Wait(min(look, left)))
@@ -193,9 +196,12 @@ class ExecutorState:
         if now - self.renewed >= self.policy.renewal:
             return self._commit([self.ledger.renewal(self.seq)], self._advance)
         idle, self.idle = self.idle, 0
-        shared = self._share(idle) if idle and not self.ledger.announced else None
+        shared = self._share(idle) if idle and not self.ledger.will_repeat() else None
         if shared is not None:
             return shared
+        awaited = self.frontier.awaited_part(self.policy) if self.ledger.announced else None
+        if awaited:
+            return self._flush(part=awaited)
         if self.ledger.open and not self.policy.holds(self.ledger.nbytes, now - self.ledger.since):
             return self._relieve(now)
         return self._go_on(now)
@@ -214,20 +220,11 @@ class ExecutorState:
 
     def _relieve(self, now: float) -> list[Instruction]:
         """We hold too much, or for too long: discharge all, or only what others wait for, if that is all they need."""
-        part = self._shared_part()
+        part = self.frontier.shared_part(self.policy)
         if part is None:
             return self._flush()
         self.ledger.since = now
         return self._flush(part=part) if part else self._go_on(now)
-
-    def _shared_part(self, idle: bool = False) -> set[Task] | None:
-        """The tasks to discharge so that others can go on, and ours be retained; None if ours is not worth that."""
-        ledger = self.ledger
-        if ledger.announced or not self.policy.fetches(1):
-            return None
-        part = ledger.closure(self.frontier.shared(idle))
-        private = sum(map(self.program.nbytes, ledger.open)) - sum(map(self.program.nbytes, ledger.leaving(part)))
-        return part if self.policy.retains(private) else None
 
     def _share(self, idle: int) -> list[Instruction] | None:
         """Give others a part of our work; None if there is none to give, or it is not worth it."""
@@ -244,19 +241,11 @@ class ExecutorState:
         parts = self.policy.parts(self.backlog.work(load), nbytes, len(ready), idle) if len(ready) > 1 else 1
         gives = self.backlog.split_ready(parts) if parts > 1 else ()
         if gives:
-            return self._flush(gives, part=self._given_part(gives))
+            return self._flush(gives, part=self.frontier.given_part(gives, self.policy))
         pending = self.frontier.pending and self.ledger
         if not pending or not self.policy.exposes(self.batch.seconds):
             return None
         return self._peek() if self.policy.retains(self.ledger.nbytes) else self._flush()
-
-    def _given_part(self, gives: Sequence[Give]) -> set[Task] | None:
-        """The tasks to discharge so that these can be given away: none if others owe nothing to what is held here."""
-        if not self.policy.retains(self.ledger.nbytes):
-            return None
-        inputs = {tile for give in gives for task in give.todo if len(task) == 2 for tile in self.program.inputs(task)}
-        here = [tile for tile in inputs if tile in self.ledger.open]
-        return self.ledger.closure([*here, *self.frontier.shared()] if here else ())
 
     # ---- what is under way
 
@@ -296,13 +285,11 @@ class ExecutorState:
 
         return self._commit([self.ledger.renewal(self.seq, cuts, gives)], given)
 
-    def _flush(
-        self, gives: Sequence[Give] = (), yields: bool = False, part: Collection[Task] | None = None
-    ) -> list[Instruction]:
-        """Store and announce all that we hold and discharge all that ran; or so for a closed part of it."""
+    def _flush(self, gives: Sequence[Give] = (), yields: bool = False, part: Part | None = None) -> list[Instruction]:
+        """Store and announce all that we hold and discharge all that ran; or so for a part of it."""
         ran = self.ledger.ran
-        part = ran if part is None or len(part) == len(ran) else part
-        cuts = self.backlog.settle() if part is ran else self.backlog.settle(ran.difference(part))
+        part = Part(ran) if part is None or len(part.tasks) == len(ran) else part
+        cuts = self.backlog.settle() if part.tasks is ran else self.backlog.settle(ran.difference(part.tasks))
         commits = self.ledger.commits(self.seq, self.policy.edges, cuts, gives, yields, part)
 
         def flushed(now: float) -> list[Instruction]:
@@ -311,13 +298,13 @@ class ExecutorState:
             said = self._flushed(commits[-1], cuts, part, now)
             return [*said, *([Invoke(ids)] if ids else []), *self._next(yields, now)]
 
-        self.storing = self.ledger.leaving(part)
+        self.storing = (*self.ledger.leaving(part.tasks), *part.alone)
         if self.storing:
-            self.commits, self.after, self.part = commits[:], flushed, part
+            self.commits, self.after, self.part = commits[:], flushed, part.tasks
             return self._enter(Phase.STORING, Store(self.storing))
-        return self._commit(commits, flushed, part)
+        return self._commit(commits, flushed, part.tasks)
 
-    def _flushed(self, commit: Commit, cuts: Cuts, part: Collection[Task], now: float) -> list[Instruction]:
+    def _flushed(self, commit: Commit, cuts: Cuts, part: Part, now: float) -> list[Instruction]:
         """Adopt what the commit did: who owes what, and which tiles are still of use here."""
         self.backlog.apply(cuts)
         dropped = self.frontier.committed(commit, self.joined, part, self.policy, now)

@@ -8,12 +8,12 @@ them, and, where moving a tile costs something, as long as there is room and it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wukong_sched.backlog import Backlog
-from wukong_sched.ledger import Ledger
-from wukong_sched.messages import Commit
+from wukong_sched.ledger import Ledger, Part
+from wukong_sched.messages import Commit, Give
 from wukong_sched.policy import Policy
 from wukong_sched.program import SINK, Program, Task, Tile
 
@@ -186,14 +186,14 @@ class Frontier:
                 del self.pending[task]
                 self.backlog.ready.append(task)
 
-    def shared(self, idle: bool = False) -> list[Tile]:
+    def shared(self, policy: Policy, idle: bool = False) -> list[Tile]:
         """Open tiles that others wait for, as far as we can tell: wanted ones, and those of several readers.
 
         A tile that only one task is still to read stays here, for that task will run where most of its inputs are. So
         does one whose readers are all ready to run here. With nothing to do we also offer what is to meet others'
         tiles elsewhere: of all who hold inputs of a fan-in, the holder of the first that it names (an accumulator, as
         rules are written) keeps all that it has and waits for the others, so that no two wait for each other, and no
-        two store what one of them could have kept.
+        two store what one of them could have kept. But a tile that can be announced alone is, whoever holds the first.
         """
         ready, found = set(self.backlog.ready), []
         for tile, count in self.ledger.open.items():
@@ -201,21 +201,63 @@ class Frontier:
                 found.append(tile)
                 continue
             readers = [task for task in self.ledger.edges(tile) if task not in self.ledger.ran and task not in ready]
-            if readers and (count > 1 or (idle and self._first(readers[0]) not in self.ledger.open)):
+            if readers and (count > 1 or (idle and self._is_offered(tile, readers[0], policy))):
                 found.append(tile)
         return found
+
+    def _is_offered(self, tile: Tile, reader: Task, policy: Policy) -> bool:
+        """Whether a tile with one reader is to meet others' elsewhere, or may as well, there being more beside it."""
+        if self._first(reader) not in self.ledger.open:
+            return True
+        size, outputs = self.program.nbytes, self.program.outputs(self.ledger.maker(tile))
+        beside = sum(size(other) for other in outputs if other != tile and other in self.ledger.open)
+        return beside > size(tile) and policy.stays(beside)
 
     def _first(self, task: Task) -> Tile:
         """The input that a task names first, of those that tasks write."""
         return self.produced(task)[0]
 
+    def parting(self, tiles: Collection[Tile], policy: Policy) -> Part:
+        """What to discharge and to announce so that others can have these open tiles, and no more.
+
+        That is the least closed part with their makers, unless much that nobody waits for would leave with it: then
+        the makers of that are retained, with all that follows from them, and the tiles announced alone.
+        """
+        tasks = self.ledger.closure(tiles)
+        beside = [tile for tile in self.ledger.leaving(tasks) if tile not in tiles]
+        if not beside or not policy.stays(sum(map(self.program.nbytes, beside))):
+            return Part(tasks)
+        less = self.ledger.without(tasks, beside)
+        return Part(less, tuple(t for t in self.ledger.open if t in tiles and self.ledger.maker(t) not in less))
+
+    def shared_part(self, policy: Policy, idle: bool = False) -> Part | None:
+        """What must go so that others can go on, ours being retained; None if ours is not worth that."""
+        if not policy.fetches(1):
+            return None
+        ledger, size = self.ledger, self.program.nbytes
+        part = self.parting(set(self.shared(policy, idle)), policy)
+        going = (*ledger.leaving(part.tasks), *part.alone)
+        return part if policy.retains(ledger.nbytes - sum(map(size, going))) else None
+
+    def awaited_part(self, policy: Policy) -> Part:
+        """What must go so that those can go on who, like us, announced something and wait for what comes back."""
+        return self.parting({t for t in self.shared(policy, idle=True) if not self.program.is_wanted(t)}, policy)
+
+    def given_part(self, gives: Sequence[Give], policy: Policy) -> Part | None:
+        """What must go so that these can be given away: nothing if they read nothing that is held here."""
+        if not policy.retains(self.ledger.nbytes):
+            return None
+        inputs = self._read_by([task for give in gives for task in give.todo if len(task) == 2])
+        here = inputs.intersection(self.ledger.open)
+        return self.parting(here.union(self.shared(policy)), policy) if here else Part(())
+
     def committed(
-        self, commit: Commit, joined: list[Task], part: Collection[Task], policy: Policy, now: float
+        self, commit: Commit, joined: list[Task], part: Part, policy: Policy, now: float
     ) -> tuple[Tile, ...]:
         """Adopt what the commit did: who owes what, and which tiles are still of use here; those to forget."""
-        tiles = self.ledger.leaving(part)
+        tiles = (*self.ledger.leaving(part.tasks), *part.alone)
         memory = {**dict.fromkeys(self.kept, 0), **dict.fromkeys(tiles, 0)}
-        everything = len(part) == len(self.ledger.ran)
+        everything = len(part.tasks) == len(self.ledger.ran)
         readers = self._remaining(tiles, commit)
         self.ledger.discharge(part, dict(commit.announced), now)
         self.backlog.committed(commit.discharged, joined, commit.gives, self.ledger.ran)

@@ -7,10 +7,14 @@ is *retained*: its owner still owes it, or what it follows from, and runs it aga
 
 Every tile of D with a consumer outside is stored first and announced in the commit that discharges its producer; tiles
 all of whose consumers are in D leave no trace at all (rule 3). A consumer outside D that has run here is told like any
-other, and settled when it is discharged itself; it may join our todo although it has run. A tile with very many
-consumers is announced in several commits, all before the one that discharges its producer; how far they got stands in
-the record, so that a retry goes on from there. Until that producer is discharged its executor gives nothing away:
-whoever else ran it would announce those edges again.
+other, and settled when it is discharged itself; it may join our todo although it has run.
+
+A tile may be announced before its producer is discharged: one with very many consumers in several commits, and one
+whose producer is retained, because of another of its tiles, *alone*. How far they got stands in the record, so that a
+retry goes on from there, and neither stores nor announces again what all consumers were told of. A consumer that was
+told owes its producer nothing more: it is discharged without it. Whoever else ran such a producer would announce those
+edges again. So as long as one has not run here, in this attempt, nothing is given away: it may be what we would give,
+or follow from that. One that ran is neither, for only what did not run is given.
 """
 
 from __future__ import annotations
@@ -24,13 +28,26 @@ from wukong_sched.program import SINK, Program, Range, Task, Tile
 Cuts = Sequence[tuple[Range, tuple[Owed, ...]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a commit discharges, and what it announces beside that."""
+
+    tasks: Collection[Task]
+    """Closed: what they need has been announced, or is among them."""
+    alone: tuple[Tile, ...] = ()
+    """Tiles whose makers ran here, but are retained."""
+
+    def __bool__(self) -> bool:
+        return bool(self.tasks or self.alone)
+
+
 @dataclass(slots=True)
 class Ledger:
     """Undischarged tasks of one executor, and their tiles."""
 
     program: Program
     announced: dict[Tile, int] = field(default_factory=dict)
-    """Wide tiles of which the first so many edges have been announced, their producer not discharged."""
+    """Tiles of which the first so many edges have been announced, their producer not discharged."""
     ran: set[Task] = field(default_factory=set)
     settled: list[Task] = field(default_factory=list)
     """Those that ran and were owed, or read a stored tile, or were told of one."""
@@ -50,6 +67,14 @@ class Ledger:
         """Consumers of a tile that nobody has been told of."""
         consumers = self.program.consumers(tile)
         return consumers[self.announced[tile] :] if tile in self.announced else consumers
+
+    def is_told(self, tile: Tile, task: Task) -> bool:
+        """Whether a commit has told the task of a tile whose producer is not discharged."""
+        return tile in self.announced and task not in self.edges(tile)
+
+    def will_repeat(self) -> bool:
+        """Whether something that an earlier attempt announced has not been made again here."""
+        return any(self.maker(tile) not in self.ran for tile in self.announced)
 
     def is_local(self, tile: Tile, task: Task) -> bool:
         """Whether the task gets the tile from here and nowhere else: no commit has told it of the tile."""
@@ -89,13 +114,34 @@ class Ledger:
         stack = [self.maker(tile) for tile in tiles]
         while stack:
             task = stack.pop()
-            if task not in self.ran or task in found:
-                continue
-            found.add(task)
-            stack += [self.maker(tile) for tile in self.program.inputs(task)]
-            gone = [tile for tile in self.program.outputs(task) if tile not in self.open]
-            stack += [reader for tile in gone for reader in self.program.consumers(tile)]
+            if task not in found and task in self.ran:
+                found.add(task)
+                stack += self._bound(task)
         return found
+
+    def _bound(self, task: Task) -> list[Task]:
+        """Who must be discharged with a task, if they ran here.
+
+        The makers of its inputs, but for those that it was told of; the readers of what it made and is not in memory.
+        """
+        program = self.program
+        makers = [self.maker(tile) for tile in program.inputs(task) if not self.is_told(tile, task)]
+        gone = [tile for tile in program.outputs(task) if tile not in self.open]
+        return makers + [reader for tile in gone for reader in self.edges(tile)]
+
+    def without(self, part: Collection[Task], tiles: Iterable[Tile]) -> set[Task]:
+        """What can be discharged of a closed part while the makers of these tiles are retained; linear in its edges."""
+        bound: dict[Task, list[Task]] = {}
+        for task in part:
+            for other in self._bound(task):
+                bound.setdefault(other, []).append(task)
+        retained, stack = set[Task](), [self.maker(tile) for tile in tiles]
+        while stack:
+            task = stack.pop()
+            if task not in retained:
+                retained.add(task)
+                stack += bound.get(task, ())
+        return {task for task in part if task not in retained}
 
     def maker(self, tile: Tile) -> Task:
         """The task that writes a tile; the sink if none does."""
@@ -108,10 +154,11 @@ class Ledger:
         return tuple(tile for tile in self.open if self.maker(tile) in part)
 
     def commits(
-        self, seq: int, limit: int, cuts: Cuts, gives: Sequence[Give], yields: bool, part: Collection[Task]
+        self, seq: int, limit: int, cuts: Cuts, gives: Sequence[Give], yields: bool, whole: Part
     ) -> list[Commit]:
-        """The commits that discharge a closed part of what ran: but for wide tiles just one."""
-        tiles = self.leaving(part)
+        """The commits that discharge and announce a part of what ran: but for wide tiles just one."""
+        part = whole.tasks
+        tiles = (*self.leaving(part), *whole.alone)
         arrivals, consumed = self._split(tiles, part)
         parts = self._parts(seq, limit, tiles) if len(arrivals) > limit else []
         settled = [task for task in self.settled if task in part]
@@ -121,15 +168,16 @@ class Ledger:
             settled += dict.fromkeys(task for each in parts for task, _, _ in each.arrivals if task in part)
         consumed += [each for each in self.consumed if each[1] in part]
         last = Commit(seq + len(parts), tuple(dict.fromkeys(settled)), tuple(arrivals), tuple(consumed))
-        waiting = tuple(self._waiting(part).items())
-        return [*parts, replace(last, cuts=tuple(cuts), gives=tuple(gives), yields=yields, announced=waiting)]
+        waiting = {**self._waiting(part), **{tile: self.total(tile) for tile in whole.alone}}
+        announced = tuple(waiting.items())
+        return [*parts, replace(last, cuts=tuple(cuts), gives=tuple(gives), yields=yields, announced=announced)]
 
     def renewal(self, seq: int, cuts: Cuts = (), gives: tuple[Give, ...] = ()) -> Commit:
         """A commit that discharges nothing."""
         return Commit(seq, cuts=tuple(cuts), gives=gives, announced=tuple(self.announced.items()))
 
     def _waiting(self, part: Collection[Task]) -> dict[Tile, int]:
-        """What stays announced in part."""
+        """What stays announced, its producer not discharged."""
         return {tile: count for tile, count in self.announced.items() if self.maker(tile) not in part}
 
     def _split(
@@ -169,15 +217,16 @@ class Ledger:
 
     # ---- what was discharged
 
-    def discharge(self, part: Collection[Task], announced: Mapping[Tile, int], now: float) -> None:
-        """These tasks are discharged, and the edges that leave them are announced."""
+    def discharge(self, whole: Part, announced: Mapping[Tile, int], now: float) -> None:
+        """These tasks are discharged; the edges that leave them, and those of tiles alone, are announced."""
+        part = whole.tasks
         if len(part) == len(self.ran):
             self.clear(announced)
             return
         self.settled = [task for task in self.settled if task not in part]
         self.consumed = [each for each in self.consumed if each[1] not in part]
         told = dict.fromkeys(self.settled)
-        for tile in self.leaving(part):
+        for tile in (*self.leaving(part), *whole.alone):
             for task in self.edges(tile):
                 if task in self.ran and task not in part:
                     self.consumed.append((tile, task, self.total(tile)))
@@ -187,7 +236,7 @@ class Ledger:
         self.settled = list(told)
         self.announced = dict(announced)
         self.ran = {task for task in self.ran if task not in part}
-        self.since = now if part else self.since
+        self.since = now if whole else self.since
 
     def clear(self, announced: Mapping[Tile, int]) -> None:
         """Everything is discharged."""

@@ -35,7 +35,7 @@ class Started:
     seq: int
     todo: tuple[Owed, ...]
     announced: Mapping[Tile, int]
-    """Wide tiles of which an earlier attempt has announced the first so many edges."""
+    """Tiles of which an earlier attempt has announced the first so many edges, their producer not discharged."""
     idle: int
     """Executors that could start at once if they were invoked now."""
     waited: float = 0.0
@@ -165,7 +165,7 @@ class Commit:
     """A range of todo, and what remains of it."""
     gives: tuple[Give, ...] = ()
     announced: tuple[tuple[Tile, int], ...] = ()
-    """Announced in part: the first so many edges of a wide tile, its producer not yet discharged."""
+    """Tiles of which the first so many edges, or all, are announced, their producer not yet discharged."""
     yields: bool = False
     """Hand-over: the lease ends with this commit."""
     done: bool = False

@@ -10,6 +10,7 @@ to *ship*: store + invoke + fetch. The decisions, by name:
 | keep | `keeps` | whether tiles that were stored or fetched stay in memory for later readers (task clustering) |
 | hold | `holds` | whether results may stay here unannounced a while longer (delayed I/O) |
 | store | `retains` | whether to store only what others wait for, and to retain the rest, or to store all that is held |
+| announce | `stays` | whether to announce what others wait for without the rest of what was made with it: that stays, its maker still owed |
 | wait | `patience` | how long to wait, with nothing to run, for the inputs that others owe to a fan-in |
 | inline | `inlines` | whether a tile travels in the invocation of the executor that needs it |
 | recompute | `recomputes` | whether to compute something twice rather than to store it and fetch it again |
@@ -68,11 +69,17 @@ class Policy(Protocol):
     def retains(self, nbytes: int) -> bool:
         """Whether so many bytes that nobody else is known to wait for are better not stored with the rest."""
 
+    def stays(self, nbytes: int) -> bool:
+        """Whether so many bytes are better not stored with what others wait for, although that keeps it all owed."""
+
     def keeps(self, nbytes: int) -> bool:
         """Whether so many bytes of tiles that are stored may stay in memory for later readers."""
 
-    def patience(self, nbytes: int, worked: float = 0.0) -> float:
-        """Seconds to wait for a fan-in, having worked so many, rather than to store the bytes that we hold for it."""
+    def patience(self, nbytes: int, worked: float = 0.0, alone: bool = False) -> float:
+        """Seconds to wait for a fan-in, having worked so many, rather than to store the bytes that we hold for it.
+
+        `alone`: whether what others wait for was announced alone.
+        """
 
     def inlines(self, nbytes: int) -> bool:
         """Whether a tile of so many bytes may travel in the invocation of the executor that needs it."""
@@ -91,6 +98,8 @@ LEARNS = 0.25
 """Weight of one more observation."""
 MOST_CHANGE = 4.0
 """Factor by which one observation differs from what is expected at most, as far as it counts."""
+PERSISTS = 3.0
+"""How many times longer than shipping takes one waits for what must come back, since others were told in time."""
 SPREAD = 0.1
 """By how much the ends of equal shares of work differ, in parts of the time that they take."""
 
@@ -204,15 +213,21 @@ class CostModel:
     def retains(self, nbytes: int) -> bool:
         return nbytes < self.hold_bytes and self.rates.transfer(1) > 0
 
+    def stays(self, nbytes: int) -> bool:
+        """Where one waits for what comes back, and moving these bytes takes longer than a request in any case takes."""
+        return self.waits and self.latency < nbytes / self.bandwidth and nbytes < self.hold_bytes
+
     def keeps(self, nbytes: int) -> bool:
         return nbytes <= self.cache_bytes and self.rates.transfer(nbytes) > 0
 
-    def patience(self, nbytes: int, worked: float = 0.0) -> float:
+    def patience(self, nbytes: int, worked: float = 0.0, alone: bool = False) -> float:
         """What storing, fetching and invoking would take, or, if that is longer, a small part of the time spent here.
 
         Who began together does not end together: work of a second may well end a tenth later elsewhere.
         """
-        return max(self.ship(nbytes), SPREAD * worked) if self.waits and self.rates.transfer(1) else 0.0
+        if not self.waits or not self.rates.transfer(1):
+            return 0.0
+        return max(self.ship(nbytes) * (PERSISTS if alone else 1), SPREAD * worked)
 
     def inlines(self, nbytes: int) -> bool:
         """As long as its bytes take less than the request that they save."""
@@ -274,7 +289,10 @@ class Wukong(CostModel):
     def retains(self, nbytes: int) -> bool:
         return nbytes > self.threshold
 
-    def patience(self, nbytes: int, worked: float = 0.0) -> float:
+    def stays(self, nbytes: int) -> bool:
+        return False
+
+    def patience(self, nbytes: int, worked: float = 0.0, alone: bool = False) -> float:
         return self.rechecks * self.recheck_seconds if nbytes > self.threshold else 0.0
 
     def observed(self, nbytes: int, seconds: float) -> Wukong:

@@ -42,6 +42,11 @@ def never(flops: float, nbytes: float) -> bool:
     return False
 
 
+def none_stay(nbytes: int) -> bool:
+    """Where everything that a task made leaves together."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one task may use; part of the plan, so alike on every driver."""
@@ -56,6 +61,8 @@ class Limits:
     """Blocks that one task of a tree reduction combines, unless the call says otherwise."""
     recomputes: Callable[[float, float], bool] = never
     """Whether so many flops more take less than to store so many bytes and to fetch them again."""
+    stays: Callable[[int], bool] = none_stay
+    """Whether so many bytes stay with the worker that made them, when others wait for what it made beside them."""
 
 
 @dataclass(slots=True)

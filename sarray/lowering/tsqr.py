@@ -16,8 +16,10 @@ top down::
 With a small matrix X in place of the identity at the top this is Q X, at the same price and as stable; the left
 singular vectors of A = Q R are made so, from those of R.
 
-**Where the link is slow**, moving the reflectors of the blocks, as large as A, takes longer than to factor A[i] once
-more where Q[i] is made, if A is at hand there. Then F[0, i] is no tile (`Limits.recomputes` decides)::
+**Where the link is slow**, the reflectors of the blocks, as large as A, stay where they were made: R[0, i] is announced
+alone, and Q[i] is made by whoever holds F[0, i]. Where the workers have no room for all of them (`Limits.stays`), and
+moving them takes longer than to factor A[i] once more where Q[i] is made, if A is at hand there, F[0, i] is no tile
+(`Limits.recomputes`)::
 
     R[0, i] = geqrt(A[i])
     Q[i]    = Q(geqrt(A[i])) [C[0, i]; 0]
@@ -147,6 +149,10 @@ class Tree:
         """Rows of each R that a full node stacks."""
         return (min(self.tallest, self.columns),) * min(self.arity, len(self.rows))
 
+    def reflector_bytes(self, rows: int) -> int:
+        """Bytes of the reflectors of so many rows, with their triangular factors."""
+        return (rows + 64) * min(rows, self.columns) * self.dtype.itemsize
+
     def rule(self, name: str, loops: str, writes: Sequence[str], reads: Sequence[str], **given: Any) -> Rule:
         """A rule over this tree's nodes."""
         names = {"R": f"{self.root}/R", "F": f"{self.root}/F", "Root": self.root} | given.pop("names", {})
@@ -162,11 +168,15 @@ def tree_of(a: Expression, arity: int, kept: bool = True) -> Tree:
 
 
 def _factors_again(tree: Tree, a: Operand, builder: Builder) -> bool:
-    """Whether blocks are factored once more for Q, instead of moving their reflectors."""
+    """Whether blocks are factored once more for Q, instead of moving their reflectors, which cannot stay."""
     from kernels.qr import geqrt_cost  # load SciPy, which `import sarray` must not
 
+    limits = builder.limits
+    held = -(-len(tree.rows) // limits.workers) * tree.reflector_bytes(tree.tallest)
+    if not builder.is_at_hand(a.name) or (held <= limits.task_bytes and limits.stays(held)):
+        return False
     cost = geqrt_cost(tree.tallest, tree.columns, tree.dtype)
-    return builder.is_at_hand(a.name) and builder.limits.recomputes(cost.flops, cost.bytes_in)
+    return limits.recomputes(cost.flops, cost.bytes_in)
 
 
 def lower_r(expression: Expression, builder: Builder) -> None:
@@ -198,7 +208,7 @@ def _lower_factors(tree: Tree, a: Operand, builder: Builder, kept: bool) -> None
     builder.array(f"{tree.root}/R", ArrayInfo(min(max(m, stacked), n) * n * item))
     again = kept and _factors_again(tree, a, builder)
     tallest = stacked if again else max(m, stacked)
-    builder.array(f"{tree.root}/F", ArrayInfo((tallest + 64) * min(tallest, n) * item))
+    builder.array(f"{tree.root}/F", ArrayInfo(tree.reflector_bytes(tallest)))
     builder.tiles(tree.root, (Grid.of((tree.order,)), Grid.of((n,))), tree.dtype)
 
     def also(index: str) -> list[str]:

@@ -140,6 +140,50 @@ class _LeavesOutLocals(Ledger):
         return kept
 
 
+class DischargesWhatItAnnounces(ExecutorState):
+    """Owes a task no more once one of its tiles is announced, though another is nowhere but here."""
+
+    def __init__(self, program: Program, *rest: Any) -> None:
+        super().__init__(program, *rest)
+        self.ledger = self.frontier.ledger = _OwesNoMaker(program)
+
+
+class _OwesNoMaker(Ledger):
+    def commits(self, *given: Any) -> list[Commit]:
+        *parts, last = super().commits(*given)
+        makers = dict.fromkeys(map(self.maker, given[-1].alone))
+        cuts = tuple((item, tuple(task for task in rest if task not in makers)) for item, rest in last.cuts)
+        return [*parts, replace(last, discharged=tuple({**dict.fromkeys(last.discharged), **makers}), cuts=cuts)]
+
+
+class ForgetsWhatItAnnouncedAlone(ExecutorState):
+    """Does not write down that a tile was announced whose maker it still owes."""
+
+    def __init__(self, program: Program, *rest: Any) -> None:
+        super().__init__(program, *rest)
+        self.ledger = self.frontier.ledger = _WritesNothingDown(program)
+
+
+class _WritesNothingDown(Ledger):
+    def commits(self, *given: Any) -> list[Commit]:
+        *parts, last = super().commits(*given)
+        kept = tuple(pair for pair in last.announced if pair[0] not in given[-1].alone)
+        return [*parts, replace(last, announced=kept)]
+
+
+class DischargesReadersAlone(ExecutorState):
+    """Takes every task for one that was told of what it read: what it discharges is not closed."""
+
+    def __init__(self, program: Program, *rest: Any) -> None:
+        super().__init__(program, *rest)
+        self.ledger = self.frontier.ledger = _IsNotClosed(program)
+
+
+class _IsNotClosed(Ledger):
+    def is_told(self, tile: Tile, task: Task) -> bool:
+        return True
+
+
 class RunsAgainWhatJoined(ExecutorState):
     """Takes every task that joins its todo for one that is still to run."""
 
@@ -322,6 +366,9 @@ MUTATIONS: dict[str, dict[str, Any]] = {
     "goes on when gone": {"core": GoesOnWhenGone},
     "shares while announcing": {"core": SharesWhileAnnouncing},
     "counts arrivals announced": {"core": CountsArrivalsAnnounced},
+    "discharges what it announces": {"core": DischargesWhatItAnnounces},
+    "forgets what it announced alone": {"core": ForgetsWhatItAnnouncedAlone},
+    "discharges readers alone": {"core": DischargesReadersAlone},
     "runs again what joined": {"core": RunsAgainWhatJoined},
     "forgets how far it announced": {"records": ForgetsHowFarItAnnounced},
     "resume one by one": {"simulation": ResumesOneByOne},

@@ -69,6 +69,8 @@ class Fixed:
     """When to hand over."""
     retain: int = -1
     """Bytes that stay here while others are stored."""
+    stay: bool = False
+    """Whether what was made with a tile that others wait for stays here."""
     keep: int = -1
     """Bytes of stored tiles that stay in memory."""
 
@@ -90,10 +92,13 @@ class Fixed:
     def retains(self, nbytes: int) -> bool:
         return nbytes <= self.retain
 
+    def stays(self, nbytes: int) -> bool:
+        return self.stay
+
     def keeps(self, nbytes: int) -> bool:
         return nbytes <= self.keep
 
-    def patience(self, nbytes: int, worked: float = 0.0) -> float:
+    def patience(self, nbytes: int, worked: float = 0.0, alone: bool = False) -> float:
         return self.wait
 
     def inlines(self, nbytes: int) -> bool:

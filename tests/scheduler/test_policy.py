@@ -101,6 +101,12 @@ def test_what_costs_nothing_to_move_is_neither_retained_nor_kept() -> None:
     assert not NEAR.retains(NEAR.hold_bytes) and not NEAR.keeps(NEAR.cache_bytes + 1)
 
 
+def test_what_was_made_beside_a_tile_stays_if_its_bytes_take_longer_than_a_request() -> None:
+    assert NEAR.stays(110_000) and not NEAR.stays(90_000)
+    assert not FAR.stays(10 * MB) and not NEAR.stays(NEAR.hold_bytes)
+    assert not any(each.stays(MB) for each in (CostModel(), replace(NEAR, waits=False), Wukong(bandwidth=1e6)))
+
+
 @pytest.mark.parametrize(
     ("nbytes", "seconds", "held"),
     [(0, 0.0, True), (1 << 25, 0.0, False), (0, 0.05, False), ((1 << 25) - 1, 0.049, True)],

@@ -11,8 +11,9 @@ import pytest
 
 import sarray as sa
 from sarray.lower import lower
-from sarray.lowering.builder import Limits
+from sarray.lowering.builder import Limits, none_stay
 from tests.scheduler.scripts import Script, a, graph, node, v
+from wukong_sched.drivers.graphs import Graph
 from wukong_sched.functions.hints import needs
 from wukong_sched.messages import (
     Commit,
@@ -42,8 +43,12 @@ FREE = replace(MODEL, bandwidth=math.inf, latency=0.0)
 ONE = ("leaf", 0, 0, 1)
 
 
+def megabyte(tile: Any) -> int:
+    return MB
+
+
 def scripted(policy: CostModel, *rows: list[int], wanted: list[int], **others: Any) -> Script:
-    others.setdefault("sizes", lambda tile: MB)
+    others.setdefault("sizes", megabyte)
     return Script(graph(*rows, wanted=wanted, **others), policy)  # type: ignore[arg-type]
 
 
@@ -138,6 +143,31 @@ def test_recompute(link: CostModel, reads: str) -> None:
     assert task is not None
     arrays = [array for array, _ in program.inputs(task)]
     assert sum(reads in array for array in arrays) == 1 and len(arrays) == 2
+
+
+@pytest.mark.parametrize(("room", "reads"), [(1 << 25, "/F"), (1 << 10, "source")])
+def test_reflectors_that_can_stay_are_not_made_again(room: int, reads: str) -> None:
+    """Blocks of 5.4 KB for each of two workers: where there is no room for their reflectors they are factored again."""
+    link = replace(NARROW, hold_bytes=room)
+    q, r = sa.linalg.tsqr(sa.from_array(np.ones((1200, 2)), chunks=(400, 2)))
+    limits = Limits(1 << 30, 2, recomputes=link.recomputes, stays=link.stays)
+    program = lower([q.expression, r.expression], limits).program
+    task = program.producer((q.expression.name, (1, 0)))
+    assert task is not None
+    assert sum(reads in array for array, _ in program.inputs(task)) == 1
+
+
+@pytest.mark.parametrize(("policy", "stored"), [(NARROW, (v(0),)), (FAR, (v(0), v(0, 1))), (FREE, (v(0), v(0, 1)))])
+def test_announce(policy: CostModel, stored: tuple[Any, ...]) -> None:
+    """What others wait for is announced alone, if what was made beside it would move slowly."""
+    inputs: list[list[tuple[int, int]]] = [[], [], [(1, 0), (0, 0)], [(0, 1), (1, 0)]]
+    s = Script(Graph(inputs, [(2, 0), (3, 0)], [2, 1, 1, 1], sizes=megabyte), policy)  # type: ignore[arg-type]
+    s.start(ONE)
+    s.fetched()
+    s.ran(0.1)
+    assert s.peeked() == [Store(stored)]
+    commit = only(s.stored(), Commit)
+    assert commit.announced == (((v(0), 1),) if len(stored) == 1 else ())
 
 
 @pytest.mark.parametrize(("policy", "yields"), [(NEAR, False), (FAR, True), (replace(NARROW, bandwidth=2e5), True)])
@@ -298,10 +328,11 @@ def test_q_of_blocks_that_are_factored_again_is_the_same() -> None:
 
     q, r = sa.linalg.tsqr(sa.from_array(np.random.default_rng(1).standard_normal((90, 6)), chunks=(20, 6)))
     values = []
-    for link in (NARROW, FREE):
-        limits, storage = Limits(1 << 30, 2, recomputes=link.recomputes), MemoryStorage()
+    for link, stays in [(NARROW, none_stay), (NARROW, NARROW.stays), (FREE, FREE.stays)]:
+        limits, storage = Limits(1 << 30, 2, recomputes=link.recomputes, stays=stays), MemoryStorage()
         program = lower([q.expression, r.expression], limits).program
         serial.run(program, storage)
         values.append(storage.get(list(program.wanted())))
-    assert values[0].keys() == values[1].keys()
-    assert all(np.array_equal(values[0][tile], values[1][tile]) for tile in values[0])
+    assert values[0].keys() == values[1].keys() == values[2].keys()
+    for tile, value in values[0].items():
+        assert np.array_equal(value, values[1][tile]) and np.array_equal(value, values[2][tile])

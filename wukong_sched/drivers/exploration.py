@@ -79,10 +79,13 @@ class Chaotic:
     def retains(self, nbytes: int) -> bool:
         return self._draw(5, nbytes) < 0.7
 
+    def stays(self, nbytes: int) -> bool:
+        return self._draw(7, nbytes) < 0.7
+
     def keeps(self, nbytes: int) -> bool:
         return self._draw(6, nbytes) < 0.7
 
-    def patience(self, nbytes: int, worked: float = 0.0) -> float:
+    def patience(self, nbytes: int, worked: float = 0.0, alone: bool = False) -> float:
         return max(0.0, self.most_patience * (self._draw(3, nbytes) - 0.5))
 
     def yields(self, now: float, deadline: float) -> bool:
