@@ -12,11 +12,11 @@ from sarray.config import Settings
 from sarray.delivery import Delivery
 from sarray.job import Job, workers_of
 from sarray.lowering.builder import Limits, none_stay
-from sarray.machine import machine_bytes, resident_bytes
 from sarray.plan import plan_of
 from sarray.policies import policy_of
 from sarray.progress import bar
 from wukong_sched.links import AWS, LOCAL, Links, shape
+from wukong_sched.machine import machine_bytes, resident_bytes
 from wukong_sched.report import Report
 from wukong_sched.storage.memory import MemoryStorage
 

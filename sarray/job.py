@@ -9,7 +9,7 @@ from typing import Any
 from sarray.config import Settings
 from sarray.delivery import Place
 from sarray.lower import Lowered
-from sarray.machine import processors
+from wukong_sched.machine import processors
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from typing import Any
 
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, register_parallel_backend  # type: ignore[import-untyped]
 
-from wukong_sched.drivers.named import processors
 from wukong_sched.futures.executor import FunctionExecutor
+from wukong_sched.machine import processors
 
 NAME = "sarray"
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
 import sarray as sa
-from sarray.machine import processors
 from sarray.session_blas import arithmetic, single_threaded
 from tests.arrays.drawn import chunked
+from wukong_sched.machine import processors
 
 
 class Pair(NamedTuple):

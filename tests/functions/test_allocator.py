@@ -14,15 +14,15 @@ SCRIPT = """
 import json
 import numpy as np
 from wukong_sched.functions.allocator import give_back, keep_freed
-from wukong_sched.functions.usage import resident_memory
+from wukong_sched.machine import resident_bytes
 
 found = [keep_freed()]
 blocks = [np.ones(2 << 20) for _ in range(8)]
-found.append(resident_memory())
+found.append(resident_bytes())
 del blocks
-found.append(resident_memory())
+found.append(resident_bytes())
 give_back()
-found.append(resident_memory())
+found.append(resident_bytes())
 print(json.dumps(found))
 """
 

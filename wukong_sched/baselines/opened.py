@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from wukong_sched.functions.carried import Park, Wishes
 from wukong_sched.functions.cloud import Cloud, JobStorage
 from wukong_sched.functions.events import JobName
 from wukong_sched.functions.plan import Plan, cancelled_key, fingerprint, program_key, sign_plan
-from wukong_sched.functions.submitted import BATCH, Submitted
+from wukong_sched.functions.submitted import Submitted, batches
 from wukong_sched.program import Program, Tile
 from wukong_sched.report import Facts, Report
 from wukong_sched.storage.keys import Keys
@@ -96,20 +96,6 @@ def delivered(functions: LocalFunctions, job: Submitted, storage: Storage, befor
     retried, throttled = (after.get(name, 0) - before.get(name, 0) for name in ("retried", "throttled"))
     facts = Facts("", job.name.job, True, 0, retried, throttled)
     return Report(sum(each.tasks for each in usages), len(usages), job.seconds(), usages, facts)
-
-
-def batches(program: Program) -> Iterator[list[Tile]]:
-    """The wanted tiles, some megabytes at a time."""
-    batch: list[Tile] = []
-    nbytes = 0
-    for tile in program.wanted():
-        batch.append(tile)
-        nbytes += program.nbytes(tile)
-        if nbytes >= BATCH:
-            yield batch
-            batch, nbytes = [], 0
-    if batch:
-        yield batch
 
 
 def failed(job: Submitted, story: Story) -> TaskError:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from wukong_sched.machine import processors
 from wukong_sched.program import Program
 from wukong_sched.report import Summary
 from wukong_sched.storage.protocol import Storage
@@ -124,11 +125,6 @@ def run_named(
     (1, {('value', (0,)): 32})
     """
     return driver_of(executor)(program, storage, Asked(workers or processors(), progress, trace))
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -23,7 +23,8 @@ from wukong_sched.coordination.protocol import State
 from wukong_sched.drivers.pump import Pump, Surroundings, marked, refuse_nested
 from wukong_sched.errors import ProtocolError, raised
 from wukong_sched.executor_state import ExecutorState
-from wukong_sched.functions.usage import Usage, peak_memory, resident_memory, source_counter
+from wukong_sched.functions.usage import Usage, peak_memory, source_counter
+from wukong_sched.machine import resident_bytes
 from wukong_sched.messages import Give, identity
 from wukong_sched.policy import CostModel, Policy
 from wukong_sched.program import Program, Range, Tile, range_tasks
@@ -172,7 +173,7 @@ def _report(job: Job, seconds: float, before: int) -> Report:
     for usage in usages:
         usage.spent("wait", max(0.0, seconds - sum(usage.seconds.values())))
     peak = peak_memory()
-    whole = Usage(tasks=job.tasks, peak_memory=peak if peak > before else resident_memory())
+    whole = Usage(tasks=job.tasks, peak_memory=peak if peak > before else resident_bytes())
     return Report(job.tasks, job.executors, seconds, (whole, *usages))
 
 

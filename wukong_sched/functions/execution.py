@@ -20,8 +20,9 @@ from wukong_sched.functions.lease import KeptLease, Renewer
 from wukong_sched.functions.metered import Meter, MeteredProgram, MeteredStorage
 from wukong_sched.functions.news import News
 from wukong_sched.functions.plan import Plan, attempt, cause_key, program_key, trace_key, trying_key, usage_key
-from wukong_sched.functions.usage import Usage, copied, forget_peak, recent_peak, resident_memory
+from wukong_sched.functions.usage import Usage, copied, forget_peak, recent_peak
 from wukong_sched.functions.warm import Recent, WarmStorage, warm_reader
+from wukong_sched.machine import resident_bytes
 from wukong_sched.messages import Commit
 from wukong_sched.program import Task, Tile
 from wukong_sched.storage import signed
@@ -139,16 +140,16 @@ class Execution:
         self._meter.usage.tasks += tasks
         self._news.tell(self._meter.usage.tasks)
         memory = self._process.memory
-        if memory and resident_memory() > HALF * memory:
+        if memory and resident_bytes() > HALF * memory:
             give_back()
-        if memory and resident_memory() > FULL * memory:
+        if memory and resident_bytes() > FULL * memory:
             self._job.recent.clear()
             self._core.deadline = 0.0
 
     def _starting(self, task: Task) -> None:
         """A task begins: if earlier attempts were ended, say which it is, in case that this one is ended too."""
         if self._lease.is_suspect:
-            note = attempt(self._job.plan.program, task, self._process.memory, resident_memory())
+            note = attempt(self._job.plan.program, task, self._process.memory, resident_bytes())
             self._process.cloud.objects().put({trying_key(self._job.name.job, self._id): [note.encode()]})
 
     # ---- the report

@@ -32,7 +32,7 @@ from wukong_sched.functions.plan import (
     usage_key,
 )
 from wukong_sched.functions.usage import Usage, total
-from wukong_sched.program import Tile
+from wukong_sched.program import Program, Tile
 from wukong_sched.resume import first_plan
 from wukong_sched.resume import plan as plan_from
 from wukong_sched.storage import signed
@@ -179,17 +179,8 @@ class Submitted:
 
         Raises as `wait` does.
         """
-        program = self.plan.program
-        batch: list[Tile] = []
-        nbytes = 0
-        for tile in program.wanted():
-            batch.append(tile)
-            nbytes += program.nbytes(tile)
-            if nbytes >= BATCH:
-                yield self._fetch(batch, trouble)
-                batch, nbytes = [], 0
-        if batch:
-            yield self._fetch(batch, trouble)
+        for tiles in batches(self.plan.program):
+            yield self._fetch(tiles, trouble)
 
     def _fetch(self, tiles: list[Tile], trouble: Callable[[], str]) -> dict[Tile, Any]:
         while len(found := self.storage.get(tiles)) < len(tiles):
@@ -248,6 +239,20 @@ OVER: Mapping[State, Callable[[Submitted, View], SchedulerError]] = {
     State.SWEPT: Submitted._swept,
 }
 """The error for whoever waits for a job that will never be done."""
+
+
+def batches(program: Program) -> Iterator[list[Tile]]:
+    """The wanted tiles, some megabytes at a time."""
+    batch: list[Tile] = []
+    nbytes = 0
+    for tile in program.wanted():
+        batch.append(tile)
+        nbytes += program.nbytes(tile)
+        if nbytes >= BATCH:
+            yield batch
+            batch, nbytes = [], 0
+    if batch:
+        yield batch
 
 
 def attach(

@@ -14,8 +14,6 @@ from wukong_sched.storage.blocks import nbytes_of
 from wukong_sched.storage.objects import Tally
 
 Counts = dict[str, int]
-PAGE = 4096
-"""Bytes, where /proc is."""
 SUMS = ("tasks", "executors", "billed_seconds", "cold", "retries", "saved_codec", "saved_locality")
 MAXIMA = ("peak_memory", "memory")
 BY_KEY = ("seconds", "bytes_read", "bytes_written", "requests", "puts", "gets")
@@ -142,12 +140,3 @@ def recent_peak() -> int:
         return int(lines["VmHWM"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return peak_memory()
-
-
-def resident_memory() -> int:
-    """Bytes that this process has in memory now; 0 where the system does not say."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * PAGE
-    except OSError:
-        return 0

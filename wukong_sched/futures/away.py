@@ -23,7 +23,7 @@ from wukong_sched.futures.arguments import Slot, replaced
 from wukong_sched.futures.calls import Arguments, Call, CallFuture, name_of
 from wukong_sched.futures.parcel import Failed, Lent, Parcel, Returned, packed
 from wukong_sched.futures.record import Records
-from wukong_sched.futures.waiting import Waiting
+from wukong_sched.futures.waiting import Unattended, Waiting
 from wukong_sched.program import SINK, Tile
 from wukong_sched.storage import pickled
 
@@ -154,32 +154,14 @@ def deliver(future: CallFuture, block: Any) -> None:
         future.set_exception(error)
 
 
-class FunctionsAway:
-    """Jobs in local functions."""
+class FunctionsAway(Unattended):
+    """Jobs in local functions, which share their work themselves."""
 
     def __init__(self, workers: int, waiting: Waiting, records: Records) -> None:
-        self.changed, self._waiting, self._records = waiting.changed, waiting, records
+        super().__init__(waiting)
+        self._records = records
         self._workers = workers
         self.crew = Crew(workers + SPARE, self)
-
-    def waits(self) -> bool:
-        """Whether calls wait."""
-        return bool(self._waiting)
-
-    def is_empty(self) -> bool:
-        """Whether no calls wait or are parked."""
-        return self._waiting.is_empty()
-
-    def runs(self) -> bool:
-        """Never: functions share their work themselves."""
-        return False
-
-    def look(self) -> None:
-        """Nothing to do."""
-
-    def cancel(self) -> None:
-        """Cancel what is in no job."""
-        self._waiting.cancel()
 
     def begin(self) -> None:
         """Make one job of all that waits, and see it through."""

@@ -10,13 +10,14 @@ from itertools import islice
 from typing import Any, Protocol
 
 from wukong_sched.drivers.crew import Crew
-from wukong_sched.drivers.named import Progress, driver_of, processors
+from wukong_sched.drivers.named import Progress, driver_of
 from wukong_sched.futures.away import FunctionsAway
 from wukong_sched.futures.bar import Counter, progress_of
 from wukong_sched.futures.calls import Call, CallFuture, numbering
 from wukong_sched.futures.here import NamedHere, ThreadsHere
 from wukong_sched.futures.record import Record, Records
 from wukong_sched.futures.waiting import Waiting
+from wukong_sched.machine import processors
 
 
 class Engine(Protocol):

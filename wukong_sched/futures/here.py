@@ -16,7 +16,7 @@ from wukong_sched.drivers.named import run_named
 from wukong_sched.explicit import Explicit
 from wukong_sched.futures.calls import Call, CallFuture, name_of
 from wukong_sched.futures.record import Records
-from wukong_sched.futures.waiting import Waiting
+from wukong_sched.futures.waiting import Unattended, Waiting
 from wukong_sched.program import Tile
 
 LONG = 0.004
@@ -182,32 +182,14 @@ class ThreadsHere:
         self._waiting.put_back([call for body in bodies.bodies if (call := body.take()) is not None])
 
 
-class NamedHere:
+class NamedHere(Unattended):
     """Jobs that a driver runs in this process, one after the other."""
 
     def __init__(self, executor: str, waiting: Waiting, records: Records) -> None:
-        self.changed, self._waiting, self._records = waiting.changed, waiting, records
+        super().__init__(waiting)
+        self._records = records
         self._executor = executor
         self.crew = Crew(1, self)
-
-    def waits(self) -> bool:
-        """Whether calls wait."""
-        return bool(self._waiting)
-
-    def is_empty(self) -> bool:
-        """Whether no calls wait or are parked."""
-        return self._waiting.is_empty()
-
-    def runs(self) -> bool:
-        """Never: with one thread nobody can rest meanwhile."""
-        return False
-
-    def look(self) -> None:
-        """Nothing to do."""
-
-    def cancel(self) -> None:
-        """Cancel what is in no job."""
-        self._waiting.cancel()
 
     def begin(self) -> None:
         """Make one job of all that waits."""

@@ -68,3 +68,29 @@ class Waiting:
             calls = [*self.calls, *self._parked.values()]
         for call in calls:
             call.future.cancel()
+
+
+class Unattended:
+    """A crew's source (`wukong_sched.drivers.crew`) whose jobs nobody looks after while they run."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self.changed, self._waiting = waiting.changed, waiting
+
+    def waits(self) -> bool:
+        """Whether calls wait."""
+        return bool(self._waiting)
+
+    def is_empty(self) -> bool:
+        """Whether no calls wait or are parked."""
+        return self._waiting.is_empty()
+
+    def runs(self) -> bool:
+        """Never: what has begun is left alone."""
+        return False
+
+    def look(self) -> None:
+        """Nothing to do."""
+
+    def cancel(self) -> None:
+        """Cancel what is in no job."""
+        self._waiting.cancel()
