@@ -117,6 +117,8 @@ class Execution:
                 self._pump.pump()
         finally:
             renewer.drop()
+            # Whatever still refers to this executor must not keep its blocks until the collector comes by.
+            self._pump.memory.clear()
             self._report()
 
     # ---- what the pump calls

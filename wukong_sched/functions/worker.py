@@ -93,6 +93,8 @@ class Worker:
 
     def _open(self, name: JobName) -> Job:
         if self._job is None or self._job.name != name:
+            if self._job is not None:
+                self._job.recent.clear()
             self._job = None
             plan, process = self.plan(name), self.process
             keys = Keys(name.job, plan.program.is_wanted if name.keeps else never)
