@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sarray.expression import Expression, walk
 from sarray.lowering import blockwise
+from sarray.lowering.blocks import largest_block
 from sarray.lowering.builder import Builder, Limits
 from sarray.lowering.fusion import fuse
 from sarray.lowering.table import OPERATIONS
@@ -29,6 +32,18 @@ class Lowered:
         return any(OPERATIONS[expression.op].blas for expression in self.order)
 
 
+SURE = 4
+"""How many times faster it must be to make a block once more than to fetch it, since its flops are an estimate."""
+
+
+def _made_again(limits: Limits, expression: Expression) -> bool:
+    """Whether whoever needs a block of an array by formula makes it, instead of one who stores it for all."""
+    elements = math.prod(largest_block(expression.chunks))
+    flops = OPERATIONS[expression.op].flops(expression) * elements / max(1, math.prod(expression.shape))
+    # Limits.recomputes weighs against four transfers (there and back, twice); here one, to fetch, is what counts.
+    return limits.recomputes(4 * SURE * flops, elements * expression.dtype.itemsize)
+
+
 def lower(expressions: Sequence[Expression], limits: Limits) -> Lowered:
     """The program that computes all blocks of these expressions; work that they share is there once.
 
@@ -39,7 +54,7 @@ def lower(expressions: Sequence[Expression], limits: Limits) -> Lowered:
     """
     wanted = {expression.name: expression for expression in expressions}
     order = tuple(walk(*wanted.values()))
-    fusion = fuse(order, wanted, lambda op: OPERATIONS[op].once, limits.task_bytes)
+    fusion = fuse(order, wanted, lambda op: OPERATIONS[op].once, limits.task_bytes, partial(_made_again, limits))
     builder = Builder(limits, operands=fusion.operands, groups=fusion.groups, kept=fusion.kept)
     for expression in order:
         OPERATIONS[expression.op].lower(expression, builder)

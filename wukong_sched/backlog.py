@@ -77,13 +77,24 @@ class Backlog:
         """The rule of the next task to run; None if there is none."""
         if self.ready:
             return self.ready[-1][0]
-        return next((leaves.item[0] for leaves in reversed(self.leaves) if len(leaves)), None)
+        leaves = self._open()
+        return leaves.item[0] if leaves else None
+
+    def next_leaf(self) -> Task | None:
+        """The leaf that is taken next when no task is ready; None if there is none."""
+        leaves = self._open()
+        return leaves.first(self.program) if leaves else None
+
+    def _open(self) -> Leaves | None:
+        """The leaves from which the next one is taken."""
+        return next((leaves for leaves in reversed(self.leaves) if len(leaves)), None)
 
     def take(self) -> Task:
         """The next task to run; there must be one."""
         if self.ready:
             return self.ready.pop()
-        leaves = next(leaves for leaves in reversed(self.leaves) if len(leaves))
+        leaves = self._open()
+        assert leaves is not None
         leaves.position += 1
         return next(leaves.tasks)
 

@@ -69,6 +69,8 @@ SAMPLE = 64
 LOOKS = 8
 """How often one looks for what others owe, in the time that storing, fetching and invoking would take; twice as often
 where a tile was announced alone, for what comes back comes from level to level of a tree."""
+EAGER = 16
+"""How much sooner the first look comes than the last: who works alike ends at nearly the same time."""
 
 
 class Phase(enum.Enum):
@@ -160,7 +162,8 @@ class ExecutorState:
         self.rests = self.rests if self.waited else now
         waited = max(self.waited, now - self.rests)
         held, alone, patience = self.ledger.nbytes, bool(self.ledger.announced), self.policy.patience
-        look = patience(held) / (2 * LOOKS if alone else LOOKS)
+        longest = patience(held) / (2 * LOOKS if alone else LOOKS)
+        look = min(longest, max(longest / EAGER, waited))
         left = patience(held, self.rests - self.began, alone) - waited
         if left > 0:
             self.waited = waited + look
@@ -202,7 +205,7 @@ class ExecutorState:
         awaited = self.frontier.awaited_part(self.policy) if self.ledger.announced else None
         if awaited:
             return self._flush(part=awaited)
-        if self.ledger.open and not self.policy.holds(self.ledger.nbytes, now - self.ledger.since):
+        if self.ledger.open and not self.policy.holds(self.ledger.nbytes, self.ledger.age(now)):
             return self._relieve(now)
         return self._go_on(now)
 
@@ -223,7 +226,7 @@ class ExecutorState:
         part = self.frontier.shared_part(self.policy)
         if part is None:
             return self._flush()
-        self.ledger.since = now
+        self.ledger.renew(now)
         return self._flush(part=part) if part else self._go_on(now)
 
     def _share(self, idle: int) -> list[Instruction] | None:
@@ -231,8 +234,9 @@ class ExecutorState:
         left, moves = self.backlog.left(), self.policy.fetches(1) > 0
         load = self._load if moves else self._seconds
         if left:
-            leaves = next(leaves for leaves in self.backlog.leaves if len(leaves))
-            parts = self.policy.parts(left * load(leaves.first(self.program)), 0, left, idle)
+            leaf = self.backlog.next_leaf()
+            assert leaf is not None
+            parts = self.policy.parts(left * load(leaf), 0, left, idle)
             cuts, gives = self.backlog.split_leaves(parts) if parts > 1 else ([], ())
             if gives:
                 return self._give(cuts, gives)
@@ -255,8 +259,8 @@ class ExecutorState:
         return self._run(now)
 
     def _run(self, now: float) -> list[Instruction]:
-        limit = (self.deadline - now) / 2
-        return self._enter(Phase.RUNNING, Run(tuple(self.batch.steps), limit))
+        limit, ahead = (self.deadline - now) / 2, self.frontier.ahead(self.batch, self.policy)
+        return self._enter(Phase.RUNNING, Run(tuple(self.batch.steps), limit, ahead))
 
     def _cut_short(self, left: int, now: float) -> list[Instruction]:
         """The tasks took so much longer than we thought that some have not begun, though we count them as run.

@@ -78,6 +78,21 @@ class Frontier:
             self._let_go(batch, policy)
         return batch
 
+    def ahead(self, batch: Batch, policy: Policy) -> tuple[Tile, ...]:
+        """Sources that may be read while a batch runs, where that takes time: those of the leaf that comes next.
+
+        One leaf ahead is ours, come what may: of what we share we keep the first.
+        """
+        task = None if self.backlog.ready or not policy.fetches(1) else self.backlog.next_leaf()
+        if task is None or self.program.streams(task):
+            return ()
+        size, free = self.program.nbytes, policy.batch_bytes
+        sources = [tile for tile in self.program.inputs(task) if self._is_source(tile) and tile not in self.kept]
+        return tuple(sources) if sum(map(size, [*batch.needs, *sources])) <= free else ()
+
+    def _is_source(self, tile: Tile) -> bool:
+        return not (self.program.is_task_array(tile[0]) or self.program.is_cheap(tile[0]))
+
     def _let_go(self, batch: Batch, policy: Policy) -> None:
         """What is fetched is dropped with its last reader in this Run, or kept for later ones."""
         readers: dict[Tile, int] = {}

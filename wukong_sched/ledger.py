@@ -19,6 +19,7 @@ or follow from that. One that ran is neither, for only what did not run is given
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +27,8 @@ from wukong_sched.messages import Commit, Give, Owed
 from wukong_sched.program import SINK, Program, Range, Task, Tile
 
 Cuts = Sequence[tuple[Range, tuple[Owed, ...]]]
+UNHURRIED = 8
+"""How many times longer than others those tiles are held that the sink alone reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Ledger:
     """Bytes of the open tiles."""
     since: float = 0.0
     """When the first of the open tiles was made, or something was last discharged."""
+    urgent: float = math.inf
+    """The same of those tiles that not only the sink reads."""
     fan_out: dict[Tile, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -90,9 +95,19 @@ class Ledger:
     def made(self, tile: Tile, consumers: int, now: float) -> None:
         """A task that ran here made a tile with so many consumers."""
         if not self.open:
-            self.since = now
+            self.since, self.urgent = now, math.inf
+        if consumers > 1 or not self.program.is_wanted(tile):
+            self.urgent = min(self.urgent, now)
         self.open[tile] = consumers
         self.nbytes += self.program.nbytes(tile)
+
+    def age(self, now: float) -> float:
+        """Seconds for which somebody may have waited for what is held here; nobody waits for what the sink reads."""
+        return max(now - self.urgent, (now - self.since) / UNHURRIED)
+
+    def renew(self, now: float) -> None:
+        """What is held is looked at: it is as if it were made now."""
+        self.since, self.urgent = now, max(now, self.urgent)
 
     def used(self, tile: Tile) -> bool:
         """One more consumer of an open tile ran here; whether it was the last."""
@@ -236,7 +251,8 @@ class Ledger:
         self.settled = list(told)
         self.announced = dict(announced)
         self.ran = {task for task in self.ran if task not in part}
-        self.since = now if whole else self.since
+        if whole:
+            self.renew(now)
 
     def clear(self, announced: Mapping[Tile, int]) -> None:
         """Everything is discharged."""

@@ -132,6 +132,8 @@ class Run:
     """For each task: itself, its outputs, and the tiles to drop from this executor's memory once it has run."""
     limit: float = math.inf
     """Seconds after which no further step shall begin; the first begins in any case."""
+    ahead: tuple[Tile, ...] = ()
+    """Sources that are to be fetched next, unless something comes between: whoever can reads them meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

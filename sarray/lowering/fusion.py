@@ -71,8 +71,17 @@ class Fusion:
     """Arrays by formula whose tiles are made once, by tasks."""
 
 
-def fuse(order: Sequence[Expression], wanted: Collection[str], once: Callable[[str], bool], task_bytes: int) -> Fusion:
-    """Decide for expressions in order, inputs first; `once` says of an operation whether it reads each tile once."""
+def fuse(
+    order: Sequence[Expression],
+    wanted: Collection[str],
+    once: Callable[[str], bool],
+    task_bytes: int,
+    again: Callable[[Expression], bool] = lambda expression: False,
+) -> Fusion:
+    """Decide for expressions in order, inputs first; `once` says of an operation whether it reads each tile once.
+
+    `again` says of an array by formula whether it is rather made by all who need it than moved to them.
+    """
     uses, roots, inlined = _placed(order, wanted, task_bytes)
     found = Fusion(operands=_operands(order))
     members: dict[str, list[tuple[Expression, Frame]]] = {name: [] for name in roots}
@@ -84,7 +93,8 @@ def fuse(order: Sequence[Expression], wanted: Collection[str], once: Callable[[s
         found.groups[name] = _Assembly(found.operands, members[name]).group(root)
     by_name = {expression.name: expression for expression in order}
     for expression in order:
-        costly = expression.op in COSTLY and not _made_once(uses[expression.name], by_name, once, expression)
+        costly = expression.op in COSTLY and not again(expression)
+        costly = costly and not _made_once(uses[expression.name], by_name, once, expression)
         if costly or expression.name in wanted:
             found.kept.add(expression.name)
     return found

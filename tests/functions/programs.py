@@ -6,6 +6,7 @@ import operator
 import os
 import signal
 import time
+import weakref
 from collections.abc import Hashable
 from dataclasses import fields
 from pathlib import Path
@@ -87,6 +88,23 @@ def slower(number: int) -> int:
 def array(number: int) -> np.ndarray[Any, Any]:
     """A leaf of 80 KB."""
     return np.full(10_000, float(number))
+
+
+NOTED: list[weakref.ref[Any]] = []
+"""What `noted` has made in this process."""
+
+
+def noted(number: int) -> np.ndarray[Any, Any]:
+    """A block whose end can be seen."""
+    block = array(number)
+    NOTED.append(weakref.ref(block))
+    return block
+
+
+def noted_blocks(count: int) -> Explicit:
+    """So many of them, all wanted."""
+    keys = [("noted", number) for number in range(count)]
+    return Explicit.from_mapping({key: (noted, key[1]) for key in keys}, keys)
 
 
 def fail(number: int) -> int:

@@ -74,3 +74,35 @@ def test_what_nobody_asked_for_is_not_handed_over_later(helper: ThreadPoolExecut
     program.expect(SOURCES[2:])
     last = program.read(SOURCES[0])
     assert read[last - 1] == SOURCES[0]
+
+
+def test_a_single_source_is_read_while_its_reader_is_busy(helper: ThreadPoolExecutor) -> None:
+    """And handed over, not read again, when it is fetched."""
+    readers = list[int]()
+
+    def noted(tile: Tile) -> int:
+        readers.append(threading.get_ident())
+        return tile[1][0]
+
+    program = ahead(helper, noted)
+    program.expect([SOURCES[3]], True)
+    program.expect([SOURCES[3], CHEAP], False)
+    assert program.read(SOURCES[3]) == 3
+    assert len(readers) == 1 and readers[0] != threading.get_ident()
+
+
+def test_what_was_expected_in_vain_is_given_up(helper: ThreadPoolExecutor) -> None:
+    """A source that nobody asked for is read again by whoever does."""
+    may, readers = threading.Event(), list[int]()
+
+    def noted(tile: Tile) -> int:
+        readers.append(threading.get_ident())
+        may.wait(0 if readers[-1] == threading.get_ident() and len(readers) > READERS else SECONDS)
+        return tile[1][0]
+
+    program = ahead(helper, noted)
+    program.expect(SOURCES, True)
+    program.forget()
+    may.set()
+    assert program.read(SOURCES[0]) == 0
+    assert readers[-1] == threading.get_ident()

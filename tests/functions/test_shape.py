@@ -38,7 +38,8 @@ def test_sources_take_as_long_as_from_s3(shaped: LocalFunctions, rng: np.random.
     (found,), usage = computed([r], shaped)
     np.testing.assert_array_equal(found, r.compute())
     assert usage.bytes_read["source"] == a.nbytes
-    assert usage.seconds["fetch"] >= 8 * AWS.objects.read + a.nbytes / AWS.bandwidth
+    # Reading ahead hides some of that from the executors, but their bytes pass no sooner.
+    assert usage.billed_seconds >= AWS.objects.read + a.nbytes / AWS.bandwidth
 
 
 def test_stores_take_as_long_as_redis_and_s3(shaped: LocalFunctions, rng: np.random.Generator) -> None:
@@ -46,7 +47,7 @@ def test_stores_take_as_long_as_redis_and_s3(shaped: LocalFunctions, rng: np.ran
     (found,), usage = computed([sa.from_array(a, chunks=500) + 1], shaped)
     np.testing.assert_array_equal(found, a + 1)
     assert sum(usage.bytes_written.values()) >= a.nbytes
-    assert usage.seconds["store"] >= a.nbytes / AWS.bandwidth
+    assert usage.billed_seconds >= a.nbytes / AWS.bandwidth
 
 
 def test_a_chain_is_one_invocation_there_too(shaped: LocalFunctions) -> None:

@@ -65,6 +65,8 @@ class Fixed:
     expose: bool = False
     hold: bool = True
     wait: float = 0.0
+    link: float = 0.0
+    """Seconds to move a byte."""
     stop: float = math.inf
     """When to hand over."""
     retain: int = -1
@@ -78,10 +80,13 @@ class Fixed:
         return 1.0
 
     def fetches(self, nbytes: int) -> float:
-        return 0.0
+        return self.link * nbytes
 
     def parts(self, work: float, nbytes: int, tasks: int, idle: int) -> int:
         return min(self.split, tasks)
+
+    def opening(self) -> Fixed:
+        return self
 
     def exposes(self, work: float) -> bool:
         return self.expose

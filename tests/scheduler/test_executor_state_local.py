@@ -121,10 +121,42 @@ def test_a_wait_is_bounded_and_looks_again(script: Make) -> None:
     s.start(ONE)
     s.fetched()
     assert s.ran() == [Peek((node(2),))]
-    for _ in range(LOOKS):
-        assert s.peeked() == [Wait(0.25 / LOOKS)]
+    longest = 0.25 / LOOKS
+    for look in [longest / 16, longest / 16, longest / 8, longest / 4, longest / 2, *[longest] * (LOOKS - 1)]:
+        assert s.peeked() == [Wait(look)]
         assert s.tell(Woke()) == [Peek((node(2),))]
     assert s.peeked() == [Store((v(0),))]
+
+
+def test_the_next_leaf_is_read_while_one_runs(script: Make) -> None:
+    """Where reading takes time; never more than one ahead, which is ours whoever is given others."""
+    s = script(graph([], [], [], [0, 1, 2], wanted=[3]), Fixed(quantum=1.0, link=1.0))
+    s.start(("leaf", 0, 0, 3))
+    assert s.fetched()[0].ahead == (a(1),)
+    assert s.ran() == [Fetch((a(1),))]
+    assert s.fetched()[0].ahead == (a(2),)
+    s.ran()
+    assert s.fetched()[0].ahead == ()
+
+
+def test_no_leaf_is_read_while_another_task_comes_first(script: Make) -> None:
+    s = script(graph([], [0], [], [1, 2], wanted=[3]), Fixed(quantum=1.0, link=1.0))
+    s.start(("leaf", 0, 0, 1), ("leaf", 1, 1, 2))
+    assert s.fetched()[0].ahead == ()
+    (second,) = s.ran()
+    assert second.steps[0][0] == node(1) and second.ahead == (a(2),)
+
+
+def test_nothing_is_read_ahead_where_moving_takes_no_time(script: Make) -> None:
+    s = script(graph([], [], [0, 1], wanted=[2]), Fixed(quantum=1.0))
+    s.start(("leaf", 0, 0, 2))
+    assert s.fetched()[0].ahead == ()
+
+
+def test_nothing_is_read_ahead_for_which_there_is_no_room(script: Make) -> None:
+    s = script(graph([], [], [0, 1], wanted=[2]), Fixed(quantum=1.0, link=1.0, batch_bytes=1))
+    s.start(("leaf", 0, 0, 2))
+    assert s.fetched()[0].ahead == ()
 
 
 def test_what_comes_during_the_wait_is_used(script: Make) -> None:

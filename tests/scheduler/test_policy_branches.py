@@ -93,6 +93,18 @@ def test_hold(policy: CostModel, held: bool) -> None:
     assert s.ran(0.1) == [Fetch((a(1),)) if held else Store((v(2),))]
 
 
+@pytest.mark.parametrize(("seconds", "held"), [(0.3, True), (0.9, False)])
+def test_what_the_end_alone_waits_for_is_held_longer(seconds: float, held: bool) -> None:
+    """Eight times as long as what others may wait for."""
+    s = scripted(replace(NEAR, hold_seconds=0.1), [], [], [], wanted=[0, 1, 2])
+    s.start(("leaf", 0, 0, 3))
+    s.fetched()
+    assert s.ran(0.01) == [Fetch((a(1),))]
+    s.now += seconds
+    s.fetched()
+    assert s.ran(0.01) == [Fetch((a(2),)) if held else Store((v(0), v(1)))]
+
+
 @pytest.mark.parametrize(("policy", "stored"), [(NARROW, (v(1),)), (FREE, (v(0), v(1)))])
 def test_store(policy: CostModel, stored: tuple[Any, ...]) -> None:
     """With nothing to run, what is wanted is stored; what one task is still to read, only if that costs nothing."""
@@ -113,20 +125,20 @@ def test_wait(policy: CostModel, waits: bool) -> None:
     s.fetched()
     s.ran(0.1)
     said = s.peeked()
-    assert said == ([Wait(policy.patience(MB) / 8)] if waits else [Store((v(0),))])
+    assert said == ([Wait(policy.patience(MB) / 8 / 16)] if waits else [Store((v(0),))])
 
 
 @pytest.mark.parametrize(("worked", "waits"), [(0.001, 1), (1.0, 4), (2.0, 7)])
 def test_whoever_worked_long_waits_longer_by_the_clock(worked: float, waits: int) -> None:
-    """A tenth of the time that its work took, looks included, which take 30 ms each here."""
+    """A tenth of the time that its work took, looks included, which take 30 ms each here, however short they were."""
     s = scripted(NEAR, [], [], [0, 1], wanted=[2])
     s.start(ONE)
     s.fetched()
     s.now += worked
     s.ran(0.1)
     said = s.peeked()
-    for _ in range(waits):
-        assert said == [Wait(pytest.approx(NEAR.patience(MB) / 8))]
+    for look in range(waits):
+        assert said == [Wait(pytest.approx(NEAR.patience(MB) / 8 / (1 if look else 16)))]
         s.tell(Woke())
         s.now += 0.03
         said = s.peeked()

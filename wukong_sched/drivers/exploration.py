@@ -70,6 +70,9 @@ class Chaotic:
     def parts(self, work: float, nbytes: int, tasks: int, idle: int) -> int:
         return 1 + int(self._draw(0, work, tasks, idle) * min(idle + 1, tasks))
 
+    def opening(self) -> Chaotic:
+        return self
+
     def exposes(self, work: float) -> bool:
         return self._draw(1, work) < 0.3
 

@@ -114,8 +114,9 @@ class Surroundings:
     """Told how many tasks have run."""
     seen: Callable[[Tile, Any], None] = lambda tile, block: None
     """Told of each source tile, or cheap one, that was read."""
-    expect: Callable[[Sequence[Tile]], None] = lambda tiles: None
-    """Told of the tiles that will be fetched next, so that sources may be read beside each other."""
+    expect: Callable[[Sequence[Tile], bool], None] = lambda tiles, meanwhile: None
+    """Told of the tiles that will be fetched next, so that sources may be read beside each other; and whether the
+    executor does something else meanwhile."""
     spent: Callable[[str, float], None] = lambda what, seconds: None
     """Told what so many seconds went to: one of the words of `SPENT`."""
     waited: float = 0.0
@@ -172,7 +173,7 @@ class Pump:
 
     def _fetch(self, instruction: Fetch) -> Event:
         program, stored = self.around.program, []
-        self.around.expect(instruction.tiles)
+        self.around.expect(instruction.tiles, False)
         for tile in instruction.tiles:
             if self.around.stopped():
                 return Gone()
@@ -196,6 +197,8 @@ class Pump:
         run, stopped = around.program.run, around.stopped
         began, left, limit = around.clock(), len(instruction.steps), instruction.limit
         timed = limit < math.inf
+        if instruction.ahead:
+            around.expect(instruction.ahead, True)
         for task, outputs, drops in instruction.steps:
             if stopped():
                 return Gone()

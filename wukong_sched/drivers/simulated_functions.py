@@ -30,6 +30,7 @@ from wukong_sched.errors import TaskError
 from wukong_sched.functions.hints import HEAD, OVERHEAD, needs
 from wukong_sched.functions.readahead import READERS, ReadAhead
 from wukong_sched.functions.warm import Recent, WarmStorage, warm_reader
+from wukong_sched.functions.writebehind import early
 from wukong_sched.links import Links
 from wukong_sched.messages import Commit, Delete, Event, Fetch, Fetched, Invoke, Owed, Ran, Run, Store, Stored
 from wukong_sched.policy import Policy
@@ -133,6 +134,27 @@ class Plain(ReadAhead):
         return made
 
 
+class Behind:
+    """A sandbox's tiles, some of which are put before that is asked for, as by `functions.writebehind`."""
+
+    def __init__(self, storage: Storage, sandbox: Sandbox) -> None:
+        self._storage, self._sandbox = storage, sandbox
+        self._ends: dict[Tile, float] = {}
+        self.get, self.delete, self.tiles = storage.get, storage.delete, storage.tiles
+
+    def begin(self, tile: Tile, block: Any) -> None:
+        """Begin to put a tile."""
+        self._ends[tile] = self._sandbox.beside(lambda: self._storage.put({tile: block}))
+
+    def put(self, blocks: Mapping[Tile, Any]) -> None:
+        """Put these; those that were begun are waited for."""
+        others = {tile: blocks[tile] for tile in blocks if tile not in self._ends}
+        if others:
+            self._storage.put(others)
+        for tile in blocks.keys() - others.keys():
+            self._sandbox.until(self._ends.pop(tile))
+
+
 class Sandbox:
     """One environment: its network interface, its connections and what it remembers."""
 
@@ -146,12 +168,25 @@ class Sandbox:
         middle = ShapedObjects(MemoryObjects(job.middle, tallies["redis"]), links.redis, self.network)
         large = ShapedObjects(MemoryObjects(job.large, tallies["object"]), links.objects, self.network)
         self.objects = TieredObjects(middle, large, tally=tallies["inline"])
-        recent = Recent(job.machine.memory // SHARE)
-        self.storage = WarmStorage(TileStorage(self.objects, KEYS, job.codec), recent)
+        recent = self._recent = Recent(job.machine.memory // SHARE)
+        self.storage = Behind(WarmStorage(TileStorage(self.objects, KEYS, job.codec), recent), self)
         self.program = Plain(job.program, self._reader(warm_reader(self._source, recent)), job.timed)
+        self._coming: dict[Tile, tuple[Any, float]] = {}
+        """Sources that are read ahead, and when they are here."""
 
     def _sleep(self, seconds: float) -> None:
         self.owed += seconds
+
+    def until(self, time: float) -> None:
+        """Owe what is left until then."""
+        self.owed = max(self.owed, time - self._job.timeline.now)
+
+    def beside(self, request: Callable[[], None]) -> float:
+        """Make a request that nobody waits for now; when it is over."""
+        before = self.owed
+        request()
+        ends, self.owed = self._job.timeline.now + self.owed, before
+        return ends
 
     def settle(self) -> float:
         """The seconds owed, which are about to pass."""
@@ -162,13 +197,24 @@ class Sandbox:
         program = self._job.program
         return lambda tile: program.read(tile) if program.is_cheap(tile[0]) else warm(tile)
 
+    def expect(self, tiles: Sequence[Tile], meanwhile: bool) -> None:
+        """Read sources ahead; those that are asked for at once are read beside each other when they are."""
+        for tile in tiles if meanwhile else ():
+            if tile not in self._coming and self._recent.find(tile) is None:
+                self._coming[tile] = self._asked(tile, self._job.timeline.now)
+
     def _source(self, tile: Tile) -> Any:
         began = self._ends[-READERS] if len(self._ends) >= READERS else self._job.timeline.now
-        block = self._job.program.read(tile)
-        self.network.passed(began, self._job.links.objects.read, nbytes_of(block))
-        self._ends.append(self.network.clock())
-        self._job.tallies["source"].add(read=nbytes_of(block), gets=1)
+        block, ends = self._coming.pop(tile) if tile in self._coming else self._asked(tile, began)
+        self.until(ends)
+        self._ends.append(ends)
         return block
+
+    def _asked(self, tile: Tile, began: float) -> tuple[Any, float]:
+        """A source, and when it is here, if it is asked for then."""
+        block = self._job.program.read(tile)
+        self._job.tallies["source"].add(read=nbytes_of(block), gets=1)
+        return block, self.network.ends(began, self._job.links.objects.read, nbytes_of(block))
 
 
 @dataclass(slots=True)
@@ -218,7 +264,7 @@ class SimulatedFunctions(Simulation):
 
     def surroundings(self, token: str) -> Surroundings:
         sandbox = self.busy[token]
-        return replace(self.around, program=sandbox.program, storage=sandbox.storage)
+        return replace(self.around, program=sandbox.program, storage=sandbox.storage, expect=sandbox.expect)
 
     # ---- what takes time
 
@@ -251,8 +297,17 @@ class SimulatedFunctions(Simulation):
         moving = self.busy[pump.token].settle()
         yield from self.processors.use(sum(self.computing(task) for task, _, _ in run.steps))
         yield max(0.0, began + moving - self.timeline.now)
+        self.write_behind(pump, run)
         seconds = self.timeline.now - began
         return replace(event, seconds=seconds, idle=self.idle()) if isinstance(event, Ran) else event
+
+    def write_behind(self, pump: Pump, run: Run) -> None:
+        """What of the results must be stored in any case is on its way at once."""
+        program, storage = self.program, self.busy[pump.token].storage
+        for task, outputs, _ in run.steps:
+            made = [pump.memory[tile] for tile in outputs if tile in pump.memory]
+            for tile, block in early(program, self.policy, task, made) if len(made) == len(outputs) else ():
+                storage.begin(tile, block)
 
     def send(self, pump: Pump, commit: Commit) -> Event | None:
         self.given.update((give.id, give.todo) for give in commit.gives)

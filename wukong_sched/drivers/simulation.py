@@ -41,6 +41,7 @@ from wukong_sched.messages import (
     Store,
     Wait,
 )
+from wukong_sched.opening import opening
 from wukong_sched.policy import Policy
 from wukong_sched.program import Program, Task, Tile
 from wukong_sched.resume import Plan, first_plan, plan
@@ -118,8 +119,9 @@ class Simulation:
         yield self.adversary.delay(self.cloud.store_latency)
         self.counts.epochs += 1
         self.say(f"client opens epoch {self.counts.epochs}: {beginning.root.todo}")
-        if self.coordination.create(self.counts.epochs, [beginning.root], beginning.arrived):
-            self.invoke((beginning.root.id,))
+        roots = opening(self.program, self.policy, beginning.root, self.idle() - 1)
+        if self.coordination.create(self.counts.epochs, roots, beginning.arrived):
+            self.invoke([root.id for root in roots])
 
     def beginning(self, stored: frozenset[Tile]) -> Plan:
         """What a new epoch begins with."""

@@ -22,6 +22,7 @@ from wukong_sched.functions.news import News
 from wukong_sched.functions.plan import Plan, attempt, cause_key, program_key, trace_key, trying_key, usage_key
 from wukong_sched.functions.usage import Usage, copied, forget_peak, recent_peak
 from wukong_sched.functions.warm import Recent, WarmStorage, warm_reader
+from wukong_sched.functions.writebehind import WriteBehind, early
 from wukong_sched.machine import resident_bytes
 from wukong_sched.messages import Commit
 from wukong_sched.program import Task, Tile
@@ -81,18 +82,19 @@ class Execution:
         self._news = News(process.cloud.objects(), job.name.job, self._mark, job.plan.news, self._began)
         self._lease = KeptLease(job.coordination, self._ending)
         self._core = ExecutorState(job.plan.program, job.plan.policy, message.id, deadline)
+        self._storage = WriteBehind(WarmStorage(MeteredStorage(job.storage, self._meter), job.recent), process.helper)
         self._pump = Pump(self._surroundings(), self._core, self._token)
 
     def _surroundings(self) -> Surroundings:
         process, job, meter = self._process, self._job, self._meter
         program, cloud = job.plan.program, process.cloud
         read = warm_reader(lambda tile: meter.source(lambda it: cloud.source(program.read, it), tile), job.recent)
-        metered = MeteredProgram(
-            program, process.helper, AHEAD, lambda tile: _read(program, tile, read), meter, self._starting
+        metered = self._metered = MeteredProgram(
+            program, process.helper, AHEAD, lambda tile: _read(program, tile, read), meter, self._starting, self._made
         )
         return Surroundings(
             metered,
-            WarmStorage(MeteredStorage(job.storage, meter), job.recent),
+            self._storage,
             self._lease,
             time.monotonic,
             self._invoke,
@@ -117,6 +119,8 @@ class Execution:
                 self._pump.pump()
         finally:
             renewer.drop()
+            self._metered.forget()
+            self._storage.close()
             # Whatever still refers to this executor must not keep its blocks until the collector comes by.
             self._pump.memory.clear()
             self._report()
@@ -153,6 +157,12 @@ class Execution:
         if self._lease.is_suspect:
             note = attempt(self._job.plan.program, task, self._process.memory, resident_bytes())
             self._process.cloud.objects().put({trying_key(self._job.name.job, self._id): [note.encode()]})
+
+    def _made(self, task: Task, results: Sequence[Any]) -> None:
+        """A task has run: what of its results must be stored in any case is on its way at once."""
+        plan = self._job.plan
+        for tile, block in early(plan.program, plan.policy, task, results):
+            self._storage.begin(tile, block)
 
     # ---- the report
 

@@ -66,7 +66,10 @@ class Meter:
 
 
 class MeteredProgram(ReadAhead):
-    """A program whose tasks are measured at their inputs and results."""
+    """A program whose tasks are measured at their inputs and results.
+
+    `starting` is told of each task before it runs, `made` of its results.
+    """
 
     def __init__(
         self,
@@ -76,9 +79,10 @@ class MeteredProgram(ReadAhead):
         read: Callable[[Tile], Any],
         meter: Meter,
         starting: Callable[[Task], None] = lambda task: None,
+        made: Callable[[Task, Sequence[Any]], None] = lambda task, results: None,
     ) -> None:
         super().__init__(program, helper, limit, read, meter.awaited)
-        self._meter, self._starting = meter, starting
+        self._meter, self._starting, self._made = meter, starting, made
 
     def run(self, task: Task, block: BlockReader) -> Sequence[Any]:
         """Run the task."""
@@ -93,6 +97,7 @@ class MeteredProgram(ReadAhead):
 
         results = super().run(task, taken)
         meter.made += sum(map(nbytes_of, results))
+        self._made(task, results)
         return results
 
 
@@ -103,8 +108,9 @@ class MeteredStorage:
         self._storage, self._meter = storage, meter
 
     def put(self, blocks: Mapping[Tile, Any]) -> None:
-        self._meter.stored += sum(map(nbytes_of, blocks.values()))
         self._storage.put(blocks)
+        with self._meter.lock:
+            self._meter.stored += sum(map(nbytes_of, blocks.values()))
 
     def get(self, tiles: Sequence[Tile]) -> dict[Tile, Any]:
         found: dict[Tile, Any] = self._meter.timed(lambda: self._storage.get(tiles))

@@ -88,13 +88,23 @@ class ReadAhead:
         self._read = program.read if read is None else read
         self._coming: dict[Tile, Future[Any]] = {}
 
-    def expect(self, tiles: Sequence[Tile]) -> None:
-        """Read those of these tiles that are sources beside each other; `read` hands them over."""
+    def expect(self, tiles: Sequence[Tile], meanwhile: bool = False) -> None:
+        """Read those of these tiles that are sources beside each other; `read` hands them over.
+
+        A single one is left to whoever asks for it, unless he does something else `meanwhile`.
+        """
+        sources = [tile for tile in tiles if not (self.is_task_array(tile[0]) or self.is_cheap(tile[0]))]
+        coming = {tile: future for tile in sources if (future := self._coming.pop(tile, None)) is not None}
+        self.forget()
+        if meanwhile or len(sources) > 1:
+            coming |= {tile: self._helper.submit(self._read, tile) for tile in sources if tile not in coming}
+        self._coming = coming
+
+    def forget(self) -> None:
+        """Give up what was expected and not asked for."""
         for future in self._coming.values():
             future.cancel()
-        sources = [tile for tile in tiles if not (self.is_task_array(tile[0]) or self.is_cheap(tile[0]))]
-        several = sources if len(sources) > 1 else ()
-        self._coming = {tile: self._helper.submit(self._read, tile) for tile in several}
+        self._coming.clear()
 
     def read(self, tile: Tile) -> Any:
         """The block of a source, or of a cheap tile."""

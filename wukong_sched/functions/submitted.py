@@ -1,6 +1,6 @@
 """A job that runs in functions, seen from its client, which only waits.
 
-Submitting writes the program, signed, and the root's record, and invokes the root. From then on functions schedule
+Submitting writes the program, signed, and the records to begin with, and invokes those. From then on functions schedule
 functions; the client reads the job's state now and then, and resumes it if its records are lost. Whoever knows the
 job's name and key can wait for it too.
 """
@@ -32,6 +32,7 @@ from wukong_sched.functions.plan import (
     usage_key,
 )
 from wukong_sched.functions.usage import Usage, total
+from wukong_sched.opening import opening
 from wukong_sched.program import Program, Tile
 from wukong_sched.resume import first_plan
 from wukong_sched.resume import plan as plan_from
@@ -82,7 +83,7 @@ class Submitted:
     began: float = field(default_factory=time.perf_counter)
 
     def begin(self, *, resume: bool = False) -> bool:
-        """Write the plan of a new epoch and invoke its root; False if somebody else has done that.
+        """Write the plan of a new epoch and invoke who begins it; False if somebody else has done that.
 
         With `resume`, what is stored is not made again.
         """
@@ -91,12 +92,16 @@ class Submitted:
         stored = frozenset(self.storage.tiles()) if resume else frozenset()
         first = plan_from(program, stored) if stored else first_plan(program)
         self.cloud.objects().put({program_key(job): self.signed})
-        if not self.coordination.create(self.epoch, [first.root], first.arrived):
+        invoker = self.cloud.invoker()
+        free = invoker.free()
+        roots = opening(program, self.plan.policy, first.root, (self.share if free is None else free) - 1)
+        if not self.coordination.create(self.epoch, roots, first.arrived):
             if self.coordination.read().state in GRAVES:  # it ended meanwhile, and what was just stored would stay
                 self.storage.sweep()
             return False
         self.watch(self.name)
-        self.cloud.invoker().invoke([Message(self.name, first.root.id, self.share).to_json()])
+        share = max(1, self.share // len(roots))
+        invoker.invoke([Message(self.name, root.id, share).to_json() for root in roots])
         return True
 
     def wait(self, trouble: Callable[[], str] = lambda: "", seconds: float = math.inf) -> None:

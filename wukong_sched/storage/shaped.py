@@ -46,13 +46,17 @@ class Network:
 
     def passed(self, began: float, latency: float, nbytes: int = 0) -> None:
         """Return when a request that began then, and moves so many bytes, is over."""
+        pause = self.ends(began, latency, nbytes) - self.clock()
+        if pause > 0:
+            self._sleep(pause)
+
+    def ends(self, began: float, latency: float, nbytes: int = 0) -> float:
+        """When such a request is over; its bytes pass from now on."""
         until = began + latency
         if nbytes:
             with self._lock:
                 until = self._free = max(until, self._free) + nbytes / self.bandwidth
-        pause = until - self.clock()
-        if pause > 0:
-            self._sleep(pause)
+        return until
 
 
 class ShapedObjects:
