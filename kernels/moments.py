@@ -15,6 +15,11 @@ With S = R^T R that is one more row under the factors, so a join is the QR facto
 ever subtracted from something large, whatever the means, and Householder reflectors keep every step backward stable
 (`centered_r`). Where S itself will do, it is summed instead, at half the flops (`centered_gram`); its small
 eigenvalues then carry the rounding errors of the largest.
+
+There a piece of rows is read once: it is centred on the mean c of the piece before, and its own mean found from what
+is left. The scatter about c is too large by W (m - c)(m - c)^T, which is taken off. Little is lost by that: pieces of
+one size having means m_k about m, sum W |m_k - m_(k-1)|^2 <= 4 sum W |m_k - m|^2 along every direction, so that what
+is summed is at most five times S.
 """
 
 from __future__ import annotations
@@ -73,8 +78,18 @@ def centered_gram(x: Block, weights: Block | None = None) -> Block:
     >>> centered_gram(np.array([[1.0], [3.0]]))[:, 0].tolist()
     [2.0, 2.0, 2.0]
     """
-    rows = max(64, PIECE_BYTES // max(8, 8 * x.shape[1]))
-    return join_gram([_piece_gram(x[i : i + rows], part(weights, i, rows)) for i in range(0, max(1, len(x)), rows)])
+    rows, width = max(64, PIECE_BYTES // max(8, 8 * x.shape[1])), x.shape[1]
+    room, scatter = np.empty((min(rows, len(x)), width)), np.zeros((width, width))
+    ends: list[Block] = []
+    moved = []
+    for start in range(0, max(1, len(x)), rows):
+        piece, some = x[start : start + rows], part(weights, start, rows)
+        near = _mean(piece, some) if some is not None or not ends else ends[-1][1]
+        ends.append(_add_scatter(scatter, piece, some, near, room[: len(piece)]))
+        moved.append((ends[-1][1] - near) * np.sqrt(ends[-1][0]))
+    weight, mean, between = _merged(ends)
+    scatter += np.triu(between.T @ between - np.transpose(moved) @ moved)
+    return _stacked(weight, mean, scatter)
 
 
 def centered_gram_cost(m: int, p: int) -> Cost:
@@ -109,14 +124,12 @@ def part(weights: Block | None, start: int, rows: int) -> Block | None:
 
 def _centered(x: Block, weights: Block | None) -> tuple[float, Block, Block]:
     """W, m, and the rows less m, scaled by the roots of their weights; in one's own memory."""
+    mean = _mean(x, weights)
+    rows: Block = np.subtract(x, mean, dtype=np.float64, order="C")
     if weights is None:
-        mean = x.mean(axis=0, dtype=np.float64) if len(x) else np.zeros(x.shape[1])
-        return float(len(x)), mean, np.subtract(x, mean, dtype=np.float64, order="C")
-    total = float(weights.sum(dtype=np.float64))
-    mean = (weights @ x) / total if total else np.zeros(x.shape[1])
-    rows = np.subtract(x, mean, dtype=np.float64, order="C")
+        return float(len(x)), mean, rows
     rows *= np.sqrt(weights)[:, None]
-    return total, mean, rows
+    return float(weights.sum(dtype=np.float64)), mean, rows
 
 
 def _piece_r(x: Block, weights: Block | None) -> Block:
@@ -124,14 +137,31 @@ def _piece_r(x: Block, weights: Block | None) -> Block:
     return _stacked(total, mean, geqrt(rows).r)
 
 
-def _piece_gram(x: Block, weights: Block | None) -> Block:
-    total, mean, rows = _centered(x, weights)
-    scatter = np.zeros((x.shape[1], x.shape[1]))
-    if rows.size:
+def _mean(x: Block, weights: Block | None) -> Block:
+    """The mean of rows, 0 of none; float64."""
+    if weights is None:
+        return x.mean(axis=0, dtype=np.float64) if len(x) else np.zeros(x.shape[1])
+    total = float(weights.sum(dtype=np.float64))
+    mean: Block = (weights @ x) / total if total else np.zeros(x.shape[1])
+    return mean
+
+
+def _add_scatter(scatter: Block, x: Block, weights: Block | None, near: Block, room: Block) -> Block:
+    """Add the scatter of a piece about `near`, its mean if there are weights; W and the mean, as two rows.
+
+    `room` is for the rows less `near`.
+    """
+    np.subtract(x, near, out=room)
+    if weights is None:
+        weight, mean = float(len(x)), near + (np.ones(len(x)) @ room) / max(1, len(x))
+    else:
+        weight, mean = float(weights.sum(dtype=np.float64)), near
+        room *= np.sqrt(weights)[:, None]
+    if room.size:
         # Row-major rows are column-major rows^T, and a lower triangle by columns is an upper one by rows.
-        m, p = rows.shape
-        routine("syrk", "d")(b"L", b"N", p, m, 1.0, rows, p, 0.0, scatter, p)
-    return _stacked(total, mean, scatter)
+        m, p = room.shape
+        routine("syrk", "d")(b"L", b"N", p, m, 1.0, room, p, 1.0, scatter, p)
+    return np.stack([np.full(len(mean), weight), mean])
 
 
 def _merged(blocks: Sequence[Block]) -> tuple[float, Block, Block]:

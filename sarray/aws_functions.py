@@ -53,7 +53,13 @@ def environment(asked: Settings) -> dict[str, str]:
 
 
 def _read(path: Path) -> Mapping[str, str]:
-    found: Mapping[str, str] = json.loads(path.read_text())["Variables"]
+    try:
+        found: Mapping[str, str] = json.loads(path.read_text())["Variables"]
+    except (OSError, ValueError, LookupError) as error:
+        raise ValueError(
+            f"aws.environment={str(path)!r} cannot be used ({error}); expected the file that "
+            "`python -m sarray.deploy environment` writes"
+        ) from error
     return found
 
 

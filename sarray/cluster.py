@@ -1,7 +1,8 @@
 """`LocalCluster` and `Client` as scripts for Dask's `distributed` and for Wukong have them.
 
-There is no cluster: a client says where ``.compute()`` runs from now on, for this project's arrays and, where Dask is
-installed, for all of Dask's collections. Parameters that once named servers are accepted, and connect to nothing.
+There is no cluster: a client says where ``.compute()`` runs from now on, for arrays and delayed calls of this project
+and, where Dask is installed, for all of its collections. Parameters that once named servers are accepted, and connect
+to nothing.
 
 >>> import sarray as sa
 >>> with LocalCluster(executor="serial") as cluster, Client(cluster):
@@ -16,12 +17,13 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
 from sarray.config import everywhere, settings
 from sarray.reports import remember
+from wukong_sched.choice import Choice, chosen
 
 __all__ = ["FORMER", "Client", "FormerParameter", "LocalCluster"]
 
@@ -118,11 +120,29 @@ class Get:
         from wukong_sched.dask import Scheduler
         from wukong_sched.dask.reports import latest
 
-        found = Scheduler(self.executor, self.workers)(graph, keys, **options)
+        found = Scheduler(self.executor, self.workers, CARRIERS.get(self.executor))(graph, keys, **options)
         report = latest()
         if report is not None:
             remember(report)
         return found
+
+
+def _carried(program: Any, storage: Any, progress: Any) -> Any:
+    """Let the deployed function run a program; what it calls must be installed there, or be a module of the user's."""
+    from sarray.executors import place_of
+    from wukong_sched.functions.carried import Wishes, begin, collect, finished
+    from wukong_sched.storage.pickled import own_modules_by_value
+
+    remote, wishes = place_of(replace(settings(), executor="aws")), Wishes(progress=progress)
+    with own_modules_by_value():
+        job = begin(remote.functions, program, wishes, remote.park)
+    with finished(remote.functions, job):
+        report, _ = collect(remote.functions, job, storage, wishes)
+    return report
+
+
+CARRIERS: Mapping[str, Any] = {"aws": _carried}
+"""Who runs Dask's graphs where `wukong_sched` has no driver of this name."""
 
 
 class Client:
@@ -142,6 +162,7 @@ class Client:
         self.get = Get(self.cluster.executor or holds.executor, self.cluster.n_workers or holds.workers)
         self._stack = ExitStack()
         self._stack.enter_context(everywhere(executor=self.get.executor, workers=self.get.workers))
+        self._stack.enter_context(chosen(_settled))
         if importlib.util.find_spec("dask") is not None:
             self._stack.enter_context(_dask_runs_here())
 
@@ -167,6 +188,12 @@ class Client:
     def close(self) -> None:
         """Let ``.compute()`` run as it did before."""
         self._stack.close()
+
+
+def _settled() -> Choice:
+    """Where delayed calls run, too: what the settings say when they are computed."""
+    holds = settings()
+    return Choice(holds.executor, holds.workers)
 
 
 _lock = threading.Lock()

@@ -110,6 +110,13 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _limit(value: Any) -> float:
+    seconds = float(value)
+    if not seconds > 0:
+        raise ValueError("must be more than 0 seconds, and many times as long as a task takes")
+    return seconds
+
+
 def _memory(value: Any) -> int:
     nbytes = parse_bytes(value)
     if nbytes < LEAST_MEMORY:
@@ -133,7 +140,7 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "split_every": _above(2),
     "functions_concurrency": _above(1),
     "functions_memory": _memory,
-    "functions_timeout": _seconds,
+    "functions_timeout": _limit,
     "functions_shape": str,
     "functions_home": str,
     "functions_linger": _seconds,

@@ -21,9 +21,11 @@ import hashlib
 import operator
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import MethodType
-from typing import Any
+from typing import Any, Final, cast, overload
 
+from wukong_sched.choice import choice
 from wukong_sched.drivers.named import Progress, driver_of, run_named
 from wukong_sched.errors import TaskError
 from wukong_sched.explicit import Explicit
@@ -33,7 +35,7 @@ from wukong_sched.storage import pickled
 from wukong_sched.storage.memory import MemoryStorage
 from wukong_sched.trace import Trace
 
-__all__ = ["Delayed", "compute", "delayed"]
+__all__ = ["Delayed", "compute", "delayed", "persist"]
 
 AWAY = frozenset({"functions"})
 """Executors in other processes: what they call must be packed."""
@@ -96,7 +98,7 @@ class Operators:
     __gt__, __ge__ = _operator(operator.gt), _operator(operator.ge)
     __neg__, __pos__ = _operator(operator.neg), _operator(operator.pos)
     __abs__, __invert__ = _operator(operator.abs), _operator(operator.invert)
-    __getitem__ = _operator(operator.getitem)
+    __getitem__, __round__ = _operator(operator.getitem), _operator(round)
 
 
 class Delayed(Operators):
@@ -107,16 +109,18 @@ class Delayed(Operators):
     def __init__(self, key: str, body: Noted, needs: tuple[Delayed, ...], length: int | None = None) -> None:
         self.key, self._body, self._needs, self._length = key, body, needs, length
 
-    def compute(
-        self,
-        *,
-        executor: str = "threads",
-        workers: int | None = None,
-        progress: Progress | None = None,
-        trace: Trace | None = None,
-    ) -> Any:
-        """The value; arguments and errors as of `compute`."""
-        return compute(self, executor=executor, workers=workers, progress=progress, trace=trace)[0]
+    def compute(self, **options: Any) -> Any:
+        """The value; options and errors as of `compute`."""
+        return compute(self, **options)[0]
+
+    def persist(self, **options: Any) -> Delayed:
+        """The same value, computed now and kept in this process; options and errors as of `compute`."""
+        (kept,) = persist(self, **options)
+        return cast("Delayed", kept)
+
+    def visualize(self, *args: Any, **options: Any) -> None:
+        """Delayed values are not drawn here: raises TypeError."""
+        raise TypeError("a delayed value cannot be drawn; sa.plan(...) says what arrays do, dask.delayed draws its own")
 
     def __repr__(self) -> str:
         return f"Delayed({self.key!r})"
@@ -238,8 +242,31 @@ def _noted(
     return Delayed(key or f"{body.__name__}-{token}", body, needs, nout)
 
 
-def delayed(obj: Any, name: str = "", pure: bool = False, nout: int | None = None, traverse: bool = True) -> Delayed:
-    """A function whose calls are delayed, or data as a delayed value; also as a decorator.
+_OPTIONS_ONLY: Final = object()
+
+
+@overload
+def delayed(
+    obj: Any, name: str | None = None, pure: bool | None = None, nout: int | None = None, traverse: bool = True
+) -> Delayed:
+    """A delayed function, or data."""
+
+
+@overload
+def delayed(
+    *, name: str | None = None, pure: bool | None = None, nout: int | None = None, traverse: bool = True
+) -> Callable[[Any], Delayed]:
+    """A decorator with these options."""
+
+
+def delayed(
+    obj: Any = _OPTIONS_ONLY,
+    name: str | None = None,
+    pure: bool | None = None,
+    nout: int | None = None,
+    traverse: bool = True,
+) -> Any:
+    """A function whose calls are delayed, or data as a delayed value; also as a decorator, with or without options.
 
     `name` is the key of data; `pure` says that a function returns the same for the same arguments; `nout` how many
     parts it returns, which can then be unpacked. What is delayed within data is found in containers and dataclasses,
@@ -249,6 +276,8 @@ def delayed(obj: Any, name: str = "", pure: bool = False, nout: int | None = Non
     >>> compute(first, second, executor="serial")
     (3, 2)
     """
+    if obj is _OPTIONS_ONLY:
+        return partial(delayed, name=name, pure=pure, nout=nout, traverse=traverse)
     if nout is not None and (type(nout) is not int or nout < 0):
         raise ValueError(f"nout must be None or a number of parts, at least 0; got {nout!r}")
     if isinstance(obj, Delayed):
@@ -259,26 +288,32 @@ def delayed(obj: Any, name: str = "", pure: bool = False, nout: int | None = Non
         return Delayed(name or f"{type(obj).__name__}-{body.token([need.key for need in needs])}", body, needs, nout)
     kind = getattr(obj, "__name__", type(obj).__name__)
     token = Noted(_same, ((obj,), {})).token([]) if pure else uuid.uuid4().hex
-    return Leaf(name or f"{kind}-{token}", obj, pure, nout)
+    return Leaf(name or f"{kind}-{token}", obj, bool(pure), nout)
 
 
 def compute(
     *args: Any,
     traverse: bool = True,
-    executor: str = "threads",
+    executor: str | None = None,
     workers: int | None = None,
+    scheduler: Any = None,
+    num_workers: int | None = None,
+    optimize_graph: bool = True,
     progress: Progress | None = None,
     trace: Trace | None = None,
 ) -> tuple[Any, ...]:
     """The values of all arguments; what is delayed in tuples, lists and dicts too, unless `traverse` is false.
 
-    `executor` is "threads", "serial", "functions" or "simulate"; `workers`, `progress` and `trace` as of
-    `wukong_sched.drivers.named.run_named`. Raises what a task raised, with a note of the task's story.
+    `executor` is "threads", "serial", "functions" or "simulate"; unless given, what an open `Client` or Dask's
+    configuration says, or else "threads". `workers`, `progress` and `trace` are as of
+    `wukong_sched.drivers.named.run_named`. Of Dask, `scheduler` (`wukong_sched.choice`) and `num_workers` say the same;
+    `optimize_graph` changes nothing. Raises what a task raised, with a note of the task's story.
 
     >>> x = delayed(10)
     >>> compute(x, [x + 1, 2], {"a": x * x}, executor="serial")
     (10, [11, 2], {'a': 100})
     """
+    executor, workers = choice(executor, workers or num_workers, scheduler)
     driver_of(executor)
     value, wanted = _slots(args) if traverse else _at_top(args)
     if not wanted:
@@ -297,6 +332,22 @@ def compute(
     found = storage.get(tiles)
     results: tuple[Any, ...] = filled(value, [_opened(found[tile]) for tile in tiles])
     return results
+
+
+def persist(*args: Any, **options: Any) -> tuple[Any, ...]:
+    """The arguments with every delayed one computed and kept in this process, in one job; options as of `compute`.
+
+    >>> (kept,) = persist(delayed(sum)([1, 2]), executor="serial")
+    >>> (kept + 1).compute(executor="serial")
+    4
+    """
+    values = compute(*args, traverse=False, **options)
+    pairs = zip(args, values, strict=True)
+    return tuple(_known(each, value) if isinstance(each, Delayed) else each for each, value in pairs)
+
+
+def _known(given: Delayed, value: Any) -> Delayed:
+    return Delayed(given.key, Noted(_same, ((value,), {})), (), given._length)
 
 
 def _at_top(args: tuple[Any, ...]) -> tuple[Any, tuple[Delayed, ...]]:

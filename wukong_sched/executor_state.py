@@ -223,10 +223,11 @@ class ExecutorState:
 
     def _relieve(self, now: float) -> list[Instruction]:
         """We hold too much, or for too long: discharge all, or only what others wait for, if that is all they need."""
-        part = self.frontier.shared_part(self.policy)
+        wanted = not self.policy.holds(self.ledger.nbytes, self.ledger.patience(now))
+        part = self.frontier.shared_part(self.policy, wanted=wanted)
         if part is None:
             return self._flush()
-        self.ledger.renew(now)
+        self.ledger.looked(now)
         return self._flush(part=part) if part else self._go_on(now)
 
     def _share(self, idle: int) -> list[Instruction] | None:

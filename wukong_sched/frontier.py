@@ -107,9 +107,8 @@ class Frontier:
                 self.kept[tile] = left
             else:
                 batch.steps[last][2].append(tile)
-        drops = self._evict(policy)
-        if drops:
-            batch.steps[-1][2].extend(drops)
+        if readers:
+            batch.steps[-1][2].extend(self._evict(policy))
 
     def _readers(self, tile: Tile) -> int:
         """Tasks that read a tile."""
@@ -201,8 +200,8 @@ class Frontier:
                 del self.pending[task]
                 self.backlog.ready.append(task)
 
-    def shared(self, policy: Policy, idle: bool = False) -> list[Tile]:
-        """Open tiles that others wait for, as far as we can tell: wanted ones, and those of several readers.
+    def shared(self, policy: Policy, idle: bool = False, wanted: bool = True) -> list[Tile]:
+        """Open tiles that others wait for, as far as we can tell: `wanted` ones, and those of several readers.
 
         A tile that only one task is still to read stays here, for that task will run where most of its inputs are. So
         does one whose readers are all ready to run here. With nothing to do we also offer what is to meet others'
@@ -213,7 +212,8 @@ class Frontier:
         ready, found = set(self.backlog.ready), []
         for tile, count in self.ledger.open.items():
             if self.program.is_wanted(tile):
-                found.append(tile)
+                if wanted or count > 1:
+                    found.append(tile)
                 continue
             readers = [task for task in self.ledger.edges(tile) if task not in self.ledger.ran and task not in ready]
             if readers and (count > 1 or (idle and self._is_offered(tile, readers[0], policy))):
@@ -245,12 +245,12 @@ class Frontier:
         less = self.ledger.without(tasks, beside)
         return Part(less, tuple(t for t in self.ledger.open if t in tiles and self.ledger.maker(t) not in less))
 
-    def shared_part(self, policy: Policy, idle: bool = False) -> Part | None:
+    def shared_part(self, policy: Policy, idle: bool = False, wanted: bool = True) -> Part | None:
         """What must go so that others can go on, ours being retained; None if ours is not worth that."""
         if not policy.fetches(1):
             return None
         ledger, size = self.ledger, self.program.nbytes
-        part = self.parting(set(self.shared(policy, idle)), policy)
+        part = self.parting(set(self.shared(policy, idle, wanted)), policy)
         going = (*ledger.leaving(part.tasks), *part.alone)
         return part if policy.retains(ledger.nbytes - sum(map(size, going))) else None
 

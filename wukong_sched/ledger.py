@@ -102,12 +102,16 @@ class Ledger:
         self.nbytes += self.program.nbytes(tile)
 
     def age(self, now: float) -> float:
-        """Seconds for which somebody may have waited for what is held here; nobody waits for what the sink reads."""
-        return max(now - self.urgent, (now - self.since) / UNHURRIED)
+        """Seconds for which somebody may have waited for what is held here, those for the end alone in part."""
+        return max(now - self.urgent, self.patience(now))
 
-    def renew(self, now: float) -> None:
-        """What is held is looked at: it is as if it were made now."""
-        self.since, self.urgent = now, max(now, self.urgent)
+    def patience(self, now: float) -> float:
+        """Seconds for which the end may have waited, as many as count: nobody else waits for what the sink reads."""
+        return (now - self.since) / UNHURRIED
+
+    def looked(self, now: float) -> None:
+        """What others may wait for was looked at: it is as if it were made now."""
+        self.urgent = max(now, self.urgent)
 
     def used(self, tile: Tile) -> bool:
         """One more consumer of an open tile ran here; whether it was the last."""
@@ -252,7 +256,8 @@ class Ledger:
         self.announced = dict(announced)
         self.ran = {task for task in self.ran if task not in part}
         if whole:
-            self.renew(now)
+            self.since = now
+            self.looked(now)
 
     def clear(self, announced: Mapping[Tile, int]) -> None:
         """Everything is discharged."""

@@ -5,17 +5,20 @@ The numbers describe functions, stores and a client in one region of AWS. They m
 processes of this machine, and the cloud of the simulator.
 
 A request takes its latency, and then its bytes pass through the network interface of whoever asked: one token bucket
-for each function, in both directions together, since Lambda's limit is on the function's interface, whatever it talks
-to. What a burst allows beyond the sustained rate is left out (Lambda: some 300 MiB after a pause [Bodner, not
-verified]), and so are limits of the services themselves: S3 grows with its requests, a cache node bursts for a while.
+for each function, since Lambda's limit is on the function's interface, whatever it talks to. Two things are slower here
+than there, for whatever runs: both directions share the bucket, of which Lambda has one each, and there is no burst
+(1.2 GiB/s for as long as 300 MiB last, half of which come back in a pause [Bodner, 4.2.1]). Limits of the services
+themselves are left out: S3 grows with its requests, a cache node bursts for a while.
 
-Sources, as of October 2026. A number marked "not verified" has not been compared with the paper that it is attributed
-to; what other sources say stands beside it.
+Sources, as of November 2026. Papers were read where that is said; of the others, what their authors published beside
+them was.
 
 * [Bodner] Bodner, Radig, Justen, Ritter, Rabl: An Empirical Evaluation of Serverless Cloud Infrastructure for
-  Large-Scale Data Processing. arXiv 2501.07771, January 2025.
-* [Carver] Carver, Zhang, Wang, Anwar, Wu, Cheng: Wukong. SoCC 2020, arXiv 2010.07268, October 2020.
-* [Klimovic] Klimovic, Wang, Stuedi, Trivedi, Pfefferle, Kozyrakis: Pocket. OSDI, October 2018.
+  Large-Scale Data Processing. arXiv 2501.07771, January 2025; read. Measured from February to October 2024.
+* [Wukong] README of github.com/ds2-lab/Wukong, branch socc2020, the code of Carver, Zhang, Wang, Anwar, Wu, Cheng:
+  Wukong. SoCC 2020, arXiv 2010.07268, October 2020.
+* [Klimovic] Klimovic, Wang, Stuedi, Trivedi, Pfefferle, Kozyrakis: Pocket. OSDI, October 2018. The latencies are those
+  of the script that draws its figure "Unloaded latency for 1KB requests" (12,102 and 25,819, 230 and 232 microseconds).
 * [Lambda] AWS Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle".
 * [S3] Amazon S3 User Guide, "Performance guidelines", "Performance design patterns" and "Multipart upload limits".
 * [EC2] Amazon EC2 User Guide, "Instance network bandwidth", and DescribeInstanceTypes for m5.
@@ -99,21 +102,23 @@ class Links:
 
 
 AWS = Links(
-    # 1 KB from a function: get 12.1 ms, put 25.8 ms [Klimovic, section 6; not verified]. [S3]: "consistent small object
-    # latencies of roughly 100-200 milliseconds" as what to count on, medians of tens of milliseconds below 512 KB.
+    # 1 KB from a function: get 12.1 ms, put 25.8 ms [Klimovic]. 1 KiB from a large instance in 2024: medians of 27 and
+    # 40, 95 % of the reads within 75 [Bodner, 4.3.3]; [S3]: "consistent small object latencies of roughly 100-200
+    # milliseconds" as what to count on. The lowest of them favours whoever sends everything through S3.
     # 16 connections of 85 to 90 MB/s each are more than one function's interface takes [S3].
     objects=Service(read=0.0121, write=0.0258, beside=16),
-    # 1 KB from a function: get 230, put 232 microseconds, ElastiCache in the same zone [Klimovic, section 6; not
-    # verified]. From a large instance in the same zone [Cachee] measured 339 on average.
+    # 1 KB from a function: get 230, put 232 microseconds [Klimovic]. From a large instance in the same zone, to
+    # ElastiCache, [Cachee] measured 339 on average.
     redis=Service(read=0.00023, write=0.000232, beside=1 << 30),
     coordination=0.00023,
-    # About 50 ms an invocation through boto3 [Carver, section 2; not verified]; 47 to 53 when all is warm, for a
-    # function of 3 to 10 ms whose answer is waited for [boto3]. That sixteen go at once is this project's own choice.
+    # "Relatively high overhead (~50ms per invocation)" [Wukong]; 47 to 53 when all is warm, for a function of 3 to 10
+    # ms whose answer is waited for [boto3]. As many go at once as Wukong's scheduler has processes that invoke.
     invoke=0.05,
     invokes_beside=16,
     # "From under 100 ms to over 1 second" [Lambda]; half a second for a Python function of this size is a guess.
     cold_start=0.5,
-    # 600 Mbit/s [Klimovic, section 2], 75 MiB/s once a burst is used up [Bodner, section 4]; neither verified.
+    # 7.5 MiB every 100 ms once a burst is used up, "a baseline bandwidth of 75 MiB/s" [Bodner, 4.2.1], which is 78.6
+    # MB/s; rounded down to 600 Mbit/s, which [Klimovic] is quoted with (not verified).
     bandwidth=75e6,
     # "Up to 10 Gigabit": an m5.large in the region of the functions, over several connections; 0.75 for long [EC2].
     client_bandwidth=1.25e9,

@@ -5,6 +5,8 @@ aws.amazon.com, here taken from what repeats them:
 
 * [List] AWS Price List API, service AmazonElastiCache, us-east-1, as public code recorded it on 2026-10-02.
 * [Paper] AWS whitepaper "How AWS Pricing Works", section "Lambda".
+* [Read] the text of the Lambda page, as github.com/api-evangelist/aws-lambda quotes it from 2026-09-20.
+* [Code] the price table of artillery 2.0.28, a load generator that runs on Lambda (lib/platform/aws-lambda/prices.js).
 * [Copies] several public documents of 2024 to 2026 that quote the page, all with the same number.
 
 Check them against the pages before you decide on money.
@@ -28,9 +30,9 @@ class Prices:
     """The table."""
 
     lambda_gb_second: float = 0.0000166667
-    """A GB-second on x86, first six thousand million in a month ([Paper] has 0.00001667, [Copies] all digits)."""
+    """A GB-second on x86, first six thousand million in a month ([Paper] has 0.00001667, [Code] all digits)."""
     lambda_request: float = 0.20 / 1e6
-    """An invocation [Paper]."""
+    """An invocation [Paper, Read]."""
     s3_put: float = 0.005 / 1000
     """A PUT, COPY, POST or LIST request, S3 Standard [Copies]; deletes are free."""
     s3_get: float = 0.0004 / 1000

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sarray.ml.metrics import r2_score
 from sarray.ml.parameters import instead_of
-from sarray.ml.row_moments import FACTOR, Moments, moments, uncentred
+from sarray.ml.row_moments import FACTOR, Moments, moments, threads_for, uncentred
 from sarray.ml.rows import FLOATS, lazy, like_rows, samples, weights_of
 
 ROUNDING = 32 * np.finfo(np.float64).eps
@@ -60,10 +60,11 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             X = samples(self, X, reset=True)
             y = like_rows(y, X)
         weights = weights_of(sample_weight, X)
-        found = moments("LinearRegression", FACTOR, X, y, weights=weights)
         n = X.shape[1]
-        r = _without_constants(found, n) if self.fit_intercept else uncentred(found)
-        solution, _, rank, singular = np.linalg.lstsq(r[:, :n], r[:, n:], rcond=self.tol)
+        with threads_for(n):
+            found = moments("LinearRegression", FACTOR, X, y, weights=weights)
+            r = _without_constants(found, n) if self.fit_intercept else uncentred(found)
+            solution, _, rank, singular = np.linalg.lstsq(r[:, :n], r[:, n:], rcond=self.tol)
         self.coef_ = solution.T.astype(X.dtype)
         self.rank_, self.singular_ = int(rank), singular[: min(X.shape)].astype(X.dtype)
         offset = found.mean[n:] - found.mean[:n] @ solution

@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sarray.ml.containers import lazy_stays_lazy
 from sarray.ml.parameters import instead_of, one_of
-from sarray.ml.row_moments import FACTOR, SCATTER, flipped, moments
-from sarray.ml.rows import FLOATS, lazy, samples
+from sarray.ml.projection import Projection
+from sarray.ml.row_moments import FACTOR, SCATTER, flipped, moments, threads_for
+from sarray.ml.rows import lazy, samples
 
 SOLVERS = ("auto", "full", "covariance_eigh")
 LOSS = 1e-6
@@ -44,7 +44,7 @@ class Spectrum(NamedTuple):
 
 
 @lazy_stays_lazy
-class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class PCA(Projection):
     """Principal component analysis, in one pass over the samples.
 
     Parameters
@@ -85,7 +85,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         one_of("PCA", "svd_solver", self.svd_solver, SOLVERS)
         X = samples(self, X, reset=True, least=2)
         _check_count(self.n_components, min(X.shape))
-        self._set_attributes(self._spectrum(X), X.dtype)
+        with threads_for(X.shape[1]):
+            self._set_attributes(self._spectrum(X), X.dtype)
         return self
 
     def _spectrum(self, X: Any) -> Spectrum:
@@ -116,10 +117,6 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         self.singular_values_ = np.sqrt(found.squares[:count]).astype(dtype)
         self.noise_variance_ = float(variance[count:].mean()) if count < min(found.shape) else 0.0
 
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """`fit`, and `transform` of the same samples."""
-        return self.fit(X).transform(X)
-
     def transform(self, X: Any) -> Any:
         """Samples along the components, m x n_components_: lazy if X is, else a NumPy array."""
         check_is_fitted(self)
@@ -130,9 +127,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
 
     def inverse_transform(self, X: Any) -> Any:
         """Samples that `transform` takes to X, m x n_components_: lazy if X is, else a NumPy array."""
-        check_is_fitted(self)
-        found = lazy(X)
-        X = check_array(X, dtype=list(FLOATS)) if found is None else found
+        X = self._projected(X)
         axes = self.components_ * self._scale()[:, None] if self.whiten else self.components_
         return X @ axes + self.mean_
 
@@ -176,15 +171,6 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         """Mean log-likelihood of the samples: a number, or a lazy one if X is lazy. `y` is not used."""
         found = self.score_samples(X).mean()
         return found if lazy(X) is not None else float(found)
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def _factored(X: Any) -> Spectrum:

@@ -9,6 +9,7 @@ A task makes the moments of a block of X, and of the columns and weights beside 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,9 +23,12 @@ from sarray.creation import from_array
 from sarray.mapping import map_blocks
 from sarray.ml.rows import like_rows, whole_rows
 from sarray.reductions import tree_reduce
+from sarray.session_blas import single_threaded
 
 ARITY = 8
 """Results that one task joins."""
+FEW = 512
+"""Columns up to which factoring what all tasks made takes less than some tenths of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,14 @@ def moments(name: str, kind: Pass, x: Any, *beside: Any, weights: Any = None) ->
     if not np.isfinite(found[1]).all():
         raise ValueError(f"{name}: Input X or y contains NaN or infinity; remove such samples first")
     return Moments(float(found[0, 0]), found[1], found[2:])
+
+
+def threads_for(columns: int) -> AbstractContextManager[None]:
+    """BLAS in one thread for all of a fit, if its results have so few columns that more threads only wait.
+
+    They wait by spinning, which takes processors from tasks, also for a while after the call that they were for.
+    """
+    return single_threaded() if columns <= FEW else nullcontext()
 
 
 def uncentred(found: Moments) -> NDArray[Any]:

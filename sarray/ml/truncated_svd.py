@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sarray.ml.containers import lazy_stays_lazy
 from sarray.ml.parameters import instead_of
-from sarray.ml.row_moments import FACTOR, flipped, moments, uncentred
-from sarray.ml.rows import FLOATS, lazy, samples
+from sarray.ml.projection import Projection
+from sarray.ml.row_moments import FACTOR, flipped, moments, threads_for, uncentred
+from sarray.ml.rows import samples
 
 
 @lazy_stays_lazy
-class TruncatedSVD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class TruncatedSVD(Projection):
     """Projection on the right singular vectors of the largest singular values, in one pass over the samples.
 
     Parameters
@@ -54,8 +54,9 @@ class TruncatedSVD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             raise ValueError(
                 f"TruncatedSVD: n_components({count}) must be <= n_features({X.shape[1]}), and at least 1"
             )
-        found = moments("TruncatedSVD", FACTOR, X)
-        _, s, axes = np.linalg.svd(uncentred(found))
+        with threads_for(X.shape[1]):
+            found = moments("TruncatedSVD", FACTOR, X)
+            _, s, axes = np.linalg.svd(uncentred(found))
         count = min(count, *X.shape)
         self._set_attributes(s[:count], flipped(axes[:count]), found.factor / np.sqrt(X.shape[0]), X.dtype)
         return self
@@ -68,10 +69,6 @@ class TruncatedSVD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         with np.errstate(invalid="ignore"):  # the share of nothing is NaN, as in scikit-learn
             self.explained_variance_ratio_ = (variance / total).astype(dtype)
 
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """`fit`, and `transform` of the same samples."""
-        return self.fit(X).transform(X)
-
     def transform(self, X: Any) -> Any:
         """Samples along the components, m x n_components: lazy if X is, else a NumPy array."""
         check_is_fitted(self)
@@ -80,15 +77,4 @@ class TruncatedSVD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def inverse_transform(self, X: Any) -> Any:
         """Samples in the space of the components as samples in that of the features: lazy if X is."""
-        check_is_fitted(self)
-        found = lazy(X)
-        return (check_array(X, dtype=list(FLOATS)) if found is None else found) @ self.components_
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
+        return self._projected(X) @ self.components_

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dask
@@ -154,6 +155,34 @@ def test_wide_fan_ins_take_time_in_proportion() -> None:
     graph["total"] = (sum, [("x", i) for i in range(count)])
     assert Scheduler("serial")(graph, "total") == count * (count - 1) // 2
     assert last_report().tasks == count + 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_no_more_tasks_at_once_than_workers_are_asked_for(count: int) -> None:
+    running: list[None] = []
+    most: list[int] = []
+
+    def call(number: int) -> int:
+        running.append(None)
+        most.append(len(running))
+        gate.wait(0.001)
+        running.pop()
+        return number
+
+    gate = threading.Event()
+    calls = [dask.delayed(call)(number) for number in range(30)]
+    assert dask.compute(*calls, scheduler=wukong_sched.dask.get, num_workers=count) == tuple(range(30))
+    assert max(most) <= count
+    with dask.config.set(scheduler=wukong_sched.dask.get, num_workers=count):
+        assert dask.compute(*calls) == tuple(range(30))
+    assert max(most) <= count
+
+
+def test_pools_and_no_workers_are_refused() -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(TypeError, match="num_workers="):
+        dask.delayed(abs)(-1).compute(scheduler=wukong_sched.dask.get, pool=pool)
+    with pytest.raises(ValueError, match="at least 1"):
+        dask.delayed(abs)(-1).compute(scheduler=wukong_sched.dask.get, num_workers=0)
 
 
 @pytest.mark.long

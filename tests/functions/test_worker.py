@@ -123,7 +123,7 @@ def test_an_executor_hands_over_when_time_is_up(places: Places, queue: Queue) ->
 
 
 def test_a_warm_process_holds_no_block_of_a_job_that_is_over(places: Places, queue: Queue) -> None:
-    """It keeps some for the next executor of the same job; whatever cycles there are, the collector has nothing to do."""
+    """What it keeps for the next executor of a job goes with the job; the collector of cycles has nothing to do."""
     worker = Worker(places, KEY)
     programs.NOTED.clear()
     gc.disable()

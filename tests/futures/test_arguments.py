@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,11 +137,11 @@ def test_an_exception_that_can_neither_travel_nor_be_shown_is_named() -> None:
         assert good.result(PATIENCE) == 1
 
 
-def test_an_array_that_many_calls_are_given_is_in_their_program_once() -> None:
+def test_an_array_that_many_calls_are_given_is_in_their_program_once(tmp_path: Path) -> None:
     big = np.arange(100_000.0)
     calls = [Call(number, handed, ([big, number], {"a": big}), {}) for number in range(1000)]
     held = [call.future for call in calls]
-    program = Parcels(calls).program()
+    program = Parcels(calls, tmp_path).program()
     assert program is not None
     assert len(held) == len(program) == 1000
     data = {tile for task in program.tasks() for tile in program.inputs(task)}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wukong_sched.delayed import Delayed, compute, delayed
+from wukong_sched.choice import Choice, chosen
+from wukong_sched.delayed import Delayed, compute, delayed, persist
 from wukong_sched.trace import Trace
 
 BINARY = ["add", "sub", "mul", "floordiv", "mod", "and_", "or_", "xor", "lt", "le", "gt", "ge", "eq", "ne"]
@@ -169,3 +172,83 @@ def test_nested_arguments_arrive_as_they_were(value: Any) -> None:
         return delayed(part)
 
     assert delayed(lambda x: x)(wrapped(value)).compute(executor="serial") == value
+
+
+# ---- as a user of Dask's expects
+
+
+@pytest.mark.parametrize("executor", ["serial", "functions"])
+def test_what_is_persisted_is_computed_once_and_goes_on(executor: str, tmp_path: Path) -> None:
+    def noted(x: int) -> int:
+        with (tmp_path / "calls").open("a") as file:
+            file.write("x")
+        return x + 1
+
+    value = delayed(noted)(1)
+    kept = value.persist(executor=executor)
+    first, second, plain = persist(kept, delayed(divmod, nout=2)(17, 5), 7, executor=executor)
+    assert (type(kept), kept.key, plain) == (Delayed, value.key, 7)
+    assert compute(kept, first + 1, [*second], executor=executor) == (2, 3, [3, 2])
+    assert (tmp_path / "calls").read_text() == "x"
+
+
+def test_several_values_share_what_they_have_in_common() -> None:
+    ran: list[int] = []
+    common = delayed(ran.append)(1)
+    one, two = delayed(lambda x: 1)(common), delayed(lambda x: 2)(common)
+    assert compute(one, [two], {"a": one}) == (1, [2], {"a": 1})
+    assert ran == [1]
+
+
+def test_values_are_rounded() -> None:
+    assert compute(round(delayed(2.567)), round(delayed(2.567), 1), executor="serial") == (3, 2.6)
+
+
+def test_the_decorator_takes_options_alone() -> None:
+    @delayed(pure=True, nout=2)
+    def halves(x: int) -> tuple[int, int]:
+        return x // 2, x - x // 2
+
+    low, high = halves(7)
+    assert compute(low, high, executor="serial") == (3, 4)
+    assert halves(7).key == halves(7).key
+    assert delayed(..., pure=None, name=None).compute(executor="serial") is ...
+
+
+def test_options_of_dasks_compute_mean_the_same() -> None:
+    ident = delayed(threading.get_ident)
+    me = threading.get_ident()
+    assert ident().compute(scheduler="sync", num_workers=2, optimize_graph=False) == me
+    assert ident().compute(scheduler="threads", num_workers=2) != me
+    with pytest.raises(TypeError, match="one of them"):
+        ident().compute(scheduler="sync", executor="serial")
+    with pytest.raises(TypeError, match="executor='threads'"):
+        ident().compute(scheduler=len)
+    with pytest.raises(TypeError, match="cannot be drawn"):
+        ident().visualize()
+
+
+def test_what_was_chosen_for_all_holds_where_nothing_is_asked_for() -> None:
+    ident, me = delayed(threading.get_ident), threading.get_ident()
+    with chosen(lambda: Choice("threads", 1)):
+        with chosen(lambda: Choice("serial")):
+            assert ident().compute() == me
+            assert ident().compute(executor="threads", workers=2) != me
+        assert ident().compute() != me
+
+
+def test_a_client_and_dasks_configuration_choose_for_delayed_calls() -> None:
+    dask = pytest.importorskip("dask")
+    import wukong_sched.dask
+    from sarray.cluster import Client, LocalCluster
+
+    ident, me = delayed(threading.get_ident), threading.get_ident()
+    with Client(LocalCluster(executor="serial")) as client:
+        assert ident().compute() == me
+        assert ident().compute(scheduler=wukong_sched.dask.get) != me
+        with dask.config.set(scheduler=wukong_sched.dask.get):
+            assert ident().compute() != me
+            assert ident().compute(scheduler=client.get) == me
+    assert ident().compute() != me
+    with dask.config.set(scheduler="sync"):
+        assert ident().compute() == me

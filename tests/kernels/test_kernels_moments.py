@@ -102,6 +102,21 @@ def test_a_tall_block_is_worked_through_in_pieces(
     np.testing.assert_allclose(np.abs(kernel(x)), np.abs(whole), rtol=1e-9, atol=1e-6)
 
 
+@pytest.mark.parametrize("path", [lambda k: 1e6 * k, lambda k: 1e6 * (-1.0) ** k, lambda k: 1e6 * (k > 0)])
+def test_pieces_that_drift_lose_no_more_than_the_scatter_is_large(
+    path: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scatter is right to its own rounding along the drift, and across it, where it is 1e12 times smaller."""
+    monkeypatch.setattr(moments, "PIECE_BYTES", 64 * 8 * 2)
+    x = rng.integers(-50, 50, (64 * 9 + 5, 2)).astype(float)
+    x[:, 0] += path(np.arange(len(x)) // 64)
+    total, mean, scatter = exact(x, None)
+    found = centered_gram(x)
+    np.testing.assert_allclose(found[:2], [[total] * 2, mean], rtol=1e-14)
+    np.testing.assert_allclose([found[2, 0], found[3, 1]], np.diag(scatter), rtol=1e-14)
+    assert abs(found[2, 1] - scatter[0, 1]) <= 1e-14 * np.sqrt(scatter[0, 0] * scatter[1, 1])
+
+
 def test_wide_blocks_and_other_types(rng: np.random.Generator) -> None:
     x = rng.integers(0, 9, (3, 7))
     for dtype in ("f4", "i2", "f8"):

@@ -73,6 +73,58 @@ class CoordinationSuite:
         assert view.state is State.FAILED
         assert view.story == Story("scheduler", "r", (), "2 attempts ended without a commit")
 
+    @pytest.mark.parametrize(
+        ("progress", "attempts"),
+        [
+            ({"discharged": (A,)}, 1),
+            ({"cuts": ((LEAVES, ((*LEAVES[:3], 4),)),)}, 1),
+            ({"yields": True}, 1),
+            ({}, 4),
+            ({"arrivals": ((C, X, 2), (D, X, 1)), "consumed": ((X, B, 2),), "announced": ((X, 7),)}, 4),
+            ({"gives": (Give("g", (B,)),)}, 4),
+        ],
+        ids=["discharged", "cut", "yielded", "renewed", "announced", "given"],
+    )
+    def test_what_a_record_owed_no_more_lets_it_be_tried_as_often_again(self, coordination, clock, progress, attempts):
+        store = coordination(lease=1, max_attempts=4)
+        store.create(1, [Give("r", (LEAVES, A, B))], {})
+        for number in range(3):
+            assert store.start("r", f"{number}").attempts == number + 1
+            clock[0] += 1
+        assert store.commit("r", "2", Commit(0, **progress)) is not None
+        clock[0] += 1
+        assert store.start("r", "3").attempts == attempts
+        clock[0] += 1
+        for number in range(attempts, 4):
+            assert store.start("r", f"again {number}").attempts == number + 1
+            clock[0] += 1
+        assert store.start("r", "once more") is None
+        view = store.read()
+        assert view.state is State.FAILED and view.story.cause == "4 attempts ended without a commit"
+
+    def test_one_record_s_progress_is_not_another_s(self, coordination, clock):
+        store = coordination(lease=1)
+        store.create(1, [Give("r", (A, B)), Give("s", (C,))], {})
+        for number in range(3):
+            assert [store.start(id, f"{number}").attempts for id in "rs"] == [number + 1] * 2
+            clock[0] += 1
+        store.commit("r", "2", Commit(0, (A,)))
+        clock[0] += 1
+        assert [store.start(id, "3").attempts for id in "rs"] == [1, 4]
+
+    def test_a_root_that_owes_100_000_tasks(self, coordination):
+        store = coordination()
+        todo = tuple(("wide", (n,)) for n in range(100_000))
+        roots = [Give("few", (A, LEAVES)), Give("r", todo), Give("even", todo[:2000]), Give("last", (B,))]
+        assert store.create(1, roots, {C: frozenset({X})})
+        for root in roots:
+            lease = store.start(root.id, "1")
+            assert (lease.seq, lease.todo, lease.attempts) == (0, root.todo, 1)
+        assert store.commit("r", "1", Commit(0, todo[:2], ((D, X, 1),))).joined == (D,)
+        store.commit("r", "1", Commit(1, yields=True))
+        assert store.start("r", "2").todo == (*todo[2:], D)
+        assert store.read([C]).arrived == {C: frozenset({X})}
+
     def test_arrivals_complete_a_task_once(self, coordination):
         store = coordination()
         store.create(1, [Give("r", (A, B))], {})

@@ -239,22 +239,59 @@ def test_times_are_the_servers(store):
 
 def test_a_large_plan_is_written_in_parts_that_nobody_sees(store, monkeypatch):
     arrived = {("t", (n,)): frozenset({("x", (n, m)) for m in range(3)}) for n in range(1500)}
+    seen = spied(monkeypatch)
+    assert store.create(1, [Give("r", (A,))], arrived)
+    monkeypatch.undo()
+    assert [state for _, state in seen] == [b"missing"] * 4 + [b"running"]
+    assert store.read(list(arrived)).arrived == arrived
+
+
+def spied(monkeypatch):
+    """The arguments of each script from now on, and what a plain read then says of the job."""
+    from wukong_sched.coordination import redis
+
     seen, once = [], RedisCoordination._once
 
     def watched(self, script, arguments):
         answer = once(self, script, arguments)
-        view = once(self, *READ)
-        seen.append(bytes(view[0]))
+        seen.append((list(arguments), bytes(once(self, redis.READ, [0])[0])))
         return answer
 
-    from wukong_sched.coordination import redis
-
-    READ = (redis.READ, [0])
     monkeypatch.setattr(RedisCoordination, "_once", watched)
-    assert store.create(1, [Give("r", (A,))], arrived)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("sizes", "parts"),
+    [
+        ([100_000], [1000] * 100 + [0]),
+        ([1000], [1000]),
+        ([1001], [1000, 1, 0]),
+        ([400, 2500, 600, 1, 999], [1000, 1000, 500, 1000, 1000]),
+        ([1] * 2500, [1000, 1000, 500]),
+    ],
+    ids=["wide", "even", "odd", "mixed", "many"],
+)
+def test_no_script_carries_more_than_1000_entries_of_todos(store, monkeypatch, sizes, parts):
+    """Nobody sees the job before its last script; then every record is whole, and in its order."""
+    numbers = iter(range(10**6))
+    roots = [Give(f"r{at}", tuple(("t", (next(numbers),)) for _ in range(size))) for at, size in enumerate(sizes)]
+    seen = spied(monkeypatch)
+    assert store.create(1, roots, {})
     monkeypatch.undo()
-    assert seen == [b"missing"] * 4 + [b"running"]
-    assert store.read(list(arrived)).arrived == arrived
+    carried = [sum(str(argument).startswith("t[") for argument in arguments) for arguments, _ in seen]
+    assert carried == parts
+    assert [state for _, state in seen] == [b"missing"] * (len(parts) - 1) + [b"running"]
+    for root in {root.id: root for root in roots[:5] + roots[-5:]}.values():
+        assert store.start(root.id, "1").todo == root.todo
+
+
+def test_a_wide_root_that_comes_too_late_leaves_nothing(store, valkey, job):
+    assert store.create(1, [Give("r", (A,))], {})
+    before = keys(valkey, f"{{{job}}}*")
+    assert not store.create(2, [Give("r", tuple(("t", (n,)) for n in range(2500)))], {})
+    assert keys(valkey, f"{{{job}}}*") == before
+    assert store.start("r", "1").todo == (A,)
 
 
 def test_a_plan_that_comes_too_late_leaves_nothing(store, valkey, job):

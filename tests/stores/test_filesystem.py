@@ -77,7 +77,7 @@ def test_what_a_killed_writer_left_goes_with_the_job(objects, breaks_off, monkey
     assert [path.name for path in objects.directory.rglob("*") if path.is_file()] == ["w"]
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_says_what_it_does_not_have(objects, breaks_off, number):
     objects.put({"jobs/1/a": [b"a"]})
     breaks_off(OSError(number, "told to"))

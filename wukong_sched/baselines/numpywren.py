@@ -5,7 +5,8 @@ and then says so to the queue, which counts the arrivals of the tasks that follo
 Some tasks are under way in a worker at once, so that it computes one while it reads for the next and writes for the
 last (numpywren: the width of the pipeline). Nothing is kept between two tasks, and nothing goes through Redis but
 names. A worker renews the lease on what it runs; when it dies, the lease runs out, and the task is handed out again.
-Before its time is up a worker invokes its successor.
+Before its time is up a worker invokes its successor. If the queue's server is emptied, workers end, and the client
+writes the queue anew from the tiles that are stored, and invokes others; nothing that is stored is computed again.
 
 What is better here than in the original, so that the comparison is one of ways and not of workmanship: the same
 kernels and the same codec, no sleeps (the original polls its queue; here an arrival wakes whoever waits), and
@@ -30,8 +31,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import Any
 
-from wukong_sched.baselines.opened import Look, delivered, failed, opened
+from wukong_sched.baselines.opened import Look, delivered, failed, is_wanted, opened
 from wukong_sched.baselines.queue import Arrival, Queue
+from wukong_sched.baselines.standing import standing
 from wukong_sched.baselines.stateless import Stateless, TaskFailed
 from wukong_sched.coordination.protocol import State
 from wukong_sched.drivers.functions import LocalFunctions
@@ -59,6 +61,8 @@ NAP = 0.25
 """Seconds after which a worker that waits asks again, for leases that have run out."""
 CHECK = 0.25
 """Seconds between the client's looks at the health of workers."""
+LOSSES = 8
+"""Times that the queue of a job is made again."""
 SPARE = 10.0
 """Seconds before its time limit, but at most a tenth of it, at which a worker takes no more tasks."""
 
@@ -88,7 +92,7 @@ def run(
         queue.offer(range_tasks(program, program.leaves()))
         crew = Crew(functions, min(len(program), functions.function.concurrency), worker_event(job.name, width))
         begun(job)
-        _wait(job, queue, lambda: crew.recruited() or look(), wishes.progress)
+        _wait(job, queue, lambda: crew.recruited() or look(), wishes.progress, LOSSES)
         return delivered(functions, job, storage, before)
 
 
@@ -118,8 +122,8 @@ class Crew:
         return ""
 
 
-def _wait(job: Submitted, queue: Queue, look: Look, progress: Callable[[int, int], None] | None) -> None:
-    """Return when all tasks are done."""
+def _wait(job: Submitted, queue: Queue, look: Look, progress: Callable[[int, int], None] | None, losses: int) -> None:
+    """Return when all tasks are done; a queue that is lost is made again so many times."""
     pause, checked, total = FIRST_PAUSE, time.monotonic(), len(job.plan.program)
     while (view := queue.read()).state is State.RUNNING:
         time.sleep(pause)
@@ -135,7 +139,10 @@ def _wait(job: Submitted, queue: Queue, look: Look, progress: Callable[[int, int
     if view.state is not State.DONE:
         if job.is_cancelled():
             raise JobCancelled(f"job {job.name.job} was cancelled")
-        raise InfrastructureError(f"job {job.name.job} has lost its queue; numpywren's way cannot go on without")
+        if not losses:
+            raise InfrastructureError(f"job {job.name.job} has lost its queue {LOSSES} times; given up")
+        queue.restore(total, standing(job.plan.program, set(job.storage.tiles())))
+        _wait(job, queue, look, progress, losses - 1)
 
 
 # ---- in a function
@@ -154,7 +161,7 @@ def work(worker: Worker, name: JobName, event: Mapping[str, Any], context: Conte
         with closing(Stateless(worker, name.job, plan)) as stateless:
             shift = Shift(stateless, queue, deadline, event["width"])
             shift.run()
-            if queue.read().state is State.MISSING:
+            if queue.read().state is State.MISSING and not is_wanted(cloud, name.job):
                 return
             key = usage_key(name.job, context.aws_request_id + f"-{time.monotonic_ns()}")
             cloud.object_store.put({key: [stateless.measured().to_json()]})

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wukong_sched.coordination.protocol import GIVEN_UP
 from wukong_sched.drivers.functions import LocalFunctions
-from wukong_sched.errors import InfrastructureError, Story, TaskError, raised
+from wukong_sched.errors import InfrastructureError, SchedulerError, Story, raised
 from wukong_sched.functions.carried import Park, Wishes
 from wukong_sched.functions.cloud import Cloud, JobStorage
 from wukong_sched.functions.events import JobName
@@ -80,7 +81,8 @@ def opened(functions: LocalFunctions, program: Program, park: Park, wishes: Wish
     places.object_store.put({program_key(job): pieces, open_key(job): [b"open"]})
     keys = Keys(job)
     storage = Tiles(places.object_storage(keys, key), places.objects(), keys.job_prefix)
-    return Submitted(places, key, plan, pieces, JobName(job, digest, fingerprint()), places.coordination(job), storage)
+    name, records = JobName(job, digest, fingerprint()), places.coordination(job)
+    return Submitted(places, key, plan, pieces, name, records, storage, said=lambda: functions.counts()["last_error"])
 
 
 def delivered(functions: LocalFunctions, job: Submitted, storage: Storage, before: Mapping[str, Any]) -> Report:
@@ -98,6 +100,9 @@ def delivered(functions: LocalFunctions, job: Submitted, storage: Storage, befor
     return Report(sum(each.tasks for each in usages), len(usages), job.seconds(), usages, facts)
 
 
-def failed(job: Submitted, story: Story) -> TaskError:
-    """The error of a job that ended so."""
+def failed(job: Submitted, story: Story) -> SchedulerError:
+    """The error of a job that ended so: a task's, or of whatever ended the functions that tried a task."""
+    if story.operation == GIVEN_UP:
+        last = job.said() or "nothing"
+        return InfrastructureError(f"job {job.name.job} was given up: {story.cause}; the service says {last}")
     return raised(story, job.cause())

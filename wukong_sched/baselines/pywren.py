@@ -21,6 +21,7 @@ from contextlib import closing
 from typing import Any
 
 from wukong_sched.baselines.opened import Look, delivered, failed, is_wanted, opened
+from wukong_sched.baselines.standing import followers
 from wukong_sched.baselines.stateless import Stateless, TaskFailed
 from wukong_sched.coordination.wire import story_text, to_story
 from wukong_sched.drivers.functions import LocalFunctions
@@ -33,7 +34,7 @@ from wukong_sched.functions.execution import signed_cause
 from wukong_sched.functions.plan import cause_key, usage_key
 from wukong_sched.functions.submitted import Submitted
 from wukong_sched.functions.worker import Context, Swept, Unusable, Worker
-from wukong_sched.program import SINK, Program, Task, range_tasks
+from wukong_sched.program import Program, Task, range_tasks
 from wukong_sched.report import Report
 from wukong_sched.storage.keys import Keys, in_words, safe
 from wukong_sched.storage.protocol import Storage
@@ -87,17 +88,12 @@ def levels(program: Program) -> Iterator[list[Task]]:
     while level:
         yield level
         following: list[Task] = []
-        for consumer in (each for task in level for each in _followers(program, task)):
+        for consumer in (each for task in level for each in followers(program, task)):
             missing[consumer] = missing.get(consumer, len(produced(program, consumer))) - 1
             if not missing[consumer]:
                 del missing[consumer]
                 following.append(consumer)
         level = following
-
-
-def _followers(program: Program, task: Task) -> Iterator[Task]:
-    """A consumer for each edge."""
-    return (each for tile in program.outputs(task) for each in program.consumers(tile) if each != SINK)
 
 
 class Level:

@@ -5,16 +5,20 @@ he works; when he is gone it runs out, and the task is handed out again. So a ta
 everything that follows is idempotent: a stored input is an element of a set, not a number added to a counter; a task
 is put into the queue by the arrival that makes its set whole, which happens once; what is done stays done, and neither
 counts its arrivals again nor is handed out again.
+
+numpywren's queue is in SQS, which does not lose it. This one is lost with its server; its client writes it anew then,
+from what is stored (see `standing`).
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wukong_sched.baselines import queue_scripts as scripts
-from wukong_sched.coordination.protocol import State
+from wukong_sched.baselines.standing import Standing
+from wukong_sched.coordination.protocol import GIVEN_UP, State
 from wukong_sched.coordination.redis import SECONDS, text
 from wukong_sched.coordination.scripts import Script
 from wukong_sched.coordination.wire import story_text, task_text, to_story, to_task
@@ -25,7 +29,7 @@ from wukong_sched.storage.resp import Argument, Command, Reply, ServerError
 
 CREATE, OFFER, TAKE = map(scripts.script, (scripts.CREATE, scripts.OFFER, scripts.TAKE))
 RENEW, COMPLETE = map(scripts.script, (scripts.RENEW, scripts.COMPLETE))
-FAIL, READ = map(scripts.script, (scripts.FAIL, scripts.READ))
+FAIL, READ, RESTORE = map(scripts.script, (scripts.FAIL, scripts.READ, scripts.RESTORE))
 ATTEMPTS = 8
 """Times that a task is handed out before the job is given up."""
 EDGES = 1000
@@ -88,9 +92,15 @@ class Queue:
         while part := [task_text(task) for task in itertools.islice(rest, EDGES)]:
             self._run(OFFER, [len(part), *part])
 
+    def restore(self, total: int, standing: Standing) -> bool:
+        """Begin a job that is lost where it stood; False if it is there, or was lost again meanwhile."""
+        steps = list(standing_steps(standing))
+        ends = [(int(number == 0), int(number == len(steps) - 1)) for number in range(len(steps))]
+        return all(self._run(RESTORE, [total, *end, *step]) for end, step in zip(ends, steps, strict=True))
+
     def take(self, most: int) -> list[Task] | None:
         """At most so many tasks, leased; None if the job does not run."""
-        story = Story("scheduler", "queue", (), f"a task was handed out {self._attempts} times and never completed")
+        story = Story(GIVEN_UP, "queue", (), f"a task was handed out {self._attempts} times and never completed")
         answer = self._run(TAKE, [most, self._lease, self._attempts, story_text(story)])
         return None if answer is None else [to_task(text(task)) for task in answer]
 
@@ -141,3 +151,20 @@ class Queue:
         if isinstance(answer, ServerError) and answer.code == "NOSCRIPT":
             (answer,) = self._server.attempt([Command(self._key, ["EVAL", script.text, *rest])])
         return raised(answer)
+
+
+def standing_steps(standing: Standing) -> Iterator[list[Argument]]:
+    """The arguments of the scripts that write a queue: tasks that are done, arrivals, tasks that are ready.
+
+    >>> list(standing_steps(Standing(done=[("a", (0,))], arrived=[(("b", (1,)), ("x", (0,)))])))
+    [[1, 'a[0]', 0, 0], [0, 1, 'b[1]', 'x[0]', 0], [0, 0, 0]]
+    """
+    for at in range(0, len(standing.done), EDGES):
+        part = standing.done[at : at + EDGES]
+        yield [len(part), *map(task_text, part), 0, 0]
+    for at in range(0, len(standing.arrived), EDGES):
+        edges = standing.arrived[at : at + EDGES]
+        yield [0, len(edges), *(task_text(each) for edge in edges for each in edge), 0]
+    for at in range(0, len(standing.ready) or 1, EDGES):
+        part = standing.ready[at : at + EDGES]
+        yield [0, 0, len(part), *map(task_text, part)]

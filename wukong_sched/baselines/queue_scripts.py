@@ -9,6 +9,7 @@ Keys of a job, all in the hash slot of its name::
     {job}:queue:done       set    tasks that were completed
     {job}:queue:a:<task>   set    inputs of the task that are stored
     {job}:queue:bell       list   wakes workers that found nothing
+    {job}:queue:building   string there while a queue that was lost is written anew; nobody takes from it yet
 """
 
 from __future__ import annotations
@@ -116,6 +117,35 @@ if last == '1' then
     call('HDEL', attempts, task)
     call('UNLINK', base .. 'a:' .. task)
     if call('SCARD', done) == tonumber(call('HGET', job, 'total')) then finish('done', '') end
+end
+keep()
+return 1
+"""
+
+RESTORE = """
+local total, first, last = count(), nextarg(), nextarg()
+local building = base .. 'building'
+if call('EXISTS', job) == 1 then return 0 end
+if first == '1' then
+    call('UNLINK', ready, leases, done, attempts)
+    call('SET', building, '')
+elseif call('EXISTS', building) == 0 then
+    return 0
+end
+for _ = 1, count() do call('SADD', done, nextarg()) end
+for _ = 1, count() do
+    local stored = base .. 'a:' .. nextarg()
+    call('SADD', stored, nextarg())
+    call('EXPIRE', stored, ttl)
+end
+local size = count()
+for _ = 1, size do call('RPUSH', ready, nextarg()) end
+if last == '1' then
+    call('UNLINK', building)
+    call('HSET', job, 'state', call('SCARD', done) == total and 'done' or 'running', 'story', '', 'total', total)
+    ring(call('LLEN', ready))
+else
+    call('EXPIRE', building, ttl)
 end
 keep()
 return 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from wukong_sched.coordination import scripts
 from wukong_sched.coordination.protocol import GIVEN_UP, Coordination, Lease, Reply, State, View, invocation
@@ -152,11 +152,33 @@ def plan_steps(roots: Sequence[Give], arrived: Mapping[Task, frozenset[Tile]]) -
     while len(edges) > EDGES:
         yield [*set_arguments(edges[:EDGES]), 0, 0]
         edges = edges[EDGES:]
-    wide = [root for root in roots if len(root.todo) > EDGES]
-    for root in wide:
-        for at in range(0, len(root.todo), EDGES):
-            yield [0, int(at > 0), *give_arguments([Give(root.id, root.todo[at : at + EDGES])])]
-    yield [*set_arguments(edges), 0, *give_arguments([root for root in roots if root not in wide])]
+    *parts, (grows, gives) = record_parts(roots)
+    for grow, part in parts:
+        yield [0, int(grow), *give_arguments(part)]
+    yield [*set_arguments(edges), int(grows), *give_arguments(gives)]
+
+
+def record_parts(roots: Iterable[Give]) -> Iterator[tuple[bool, list[Give]]]:
+    """Records, at most so many entries at a time, and whether the first goes on with what the last part began.
+
+    >>> wide = Give("r", tuple(("t", (n,)) for n in range(1001)))
+    >>> [(grows, [len(give.todo) for give in part]) for grows, part in record_parts([wide, Give("s", wide.todo[:2])])]
+    [(False, [1000]), (True, [1]), (False, [2])]
+    """
+    part: list[Give] = []
+    room = EDGES
+    for root in roots:
+        size = max(1, len(root.todo))
+        if size > EDGES:
+            for at in range(0, size, EDGES):
+                yield at > 0, [Give(root.id, root.todo[at : at + EDGES])]
+            continue
+        if size > room:
+            yield False, part
+            part, room = [], EDGES
+        part.append(root)
+        room -= size
+    yield False, part
 
 
 def set_arguments(edges: Sequence[tuple[str, str]]) -> list[Argument]:

@@ -12,16 +12,21 @@ import dask
 
 from wukong_sched.dask.away import Away, Left, opened
 from wukong_sched.dask.callbacks import Callbacks, watching
+from wukong_sched.dask.fused import unfused
 from wukong_sched.dask.graph import Call, nodes_of, program_of, value_of, without_constants
 from wukong_sched.dask.reports import remember
 from wukong_sched.drivers import serial
 from wukong_sched.drivers.blas import single_threaded
-from wukong_sched.drivers.named import run_named
+from wukong_sched.drivers.named import Progress, run_named
 from wukong_sched.drivers.pump import cause_of, inside_task
 from wukong_sched.errors import TaskError
 from wukong_sched.explicit import Explicit
+from wukong_sched.report import Summary
 from wukong_sched.storage.memory import MemoryStorage
+from wukong_sched.storage.protocol import Storage
 
+Carrier = Callable[[Explicit, Storage, Progress | None], Summary]
+"""Puts the wanted tiles of a program into a storage, telling of progress, and says what was done."""
 IN_PROCESS = ("threads", "serial")
 """Executors whose tasks can call back."""
 
@@ -37,6 +42,8 @@ class Scheduler:
 
     executor: str = "threads"
     workers: int | None = None
+    carrier: Carrier | None = None
+    """Runs programs of this executor, if it is none of this engine's drivers by name."""
 
     def __call__(
         self,
@@ -46,15 +53,24 @@ class Scheduler:
         executor: str | None = None,
         num_workers: int | None = None,
         callbacks: Any = None,
+        pool: Any = None,
         **ignored: Any,
     ) -> Any:
         """The values of a key, or of nested lists of keys as nested tuples.
 
         `executor` and `num_workers` stand for this scheduler's own; other options of Dask's schedulers mean nothing
-        here. A task's exception is raised as itself, with a note that says which task it was.
+        here. A task's exception is raised as itself, with a note that says which task it was. Raises TypeError for a
+        `pool`, whose threads are not this engine's, and ValueError unless `num_workers` is None or at least 1.
         """
+        if pool is not None:
+            raise TypeError("pool= is of Dask's own threads, this scheduler has others; say how many: num_workers=2")
+        if num_workers is not None and num_workers < 1:
+            raise ValueError(f"num_workers must be at least 1, got {num_workers}")
+        asked = executor or self.executor
+        carrier = self.carrier if asked == self.executor else None
+        run = carrier or partial(_by_name, asked, self._workers(num_workers))
         with watching(nodes_of(graph), callbacks) as watch:
-            values = _computed(keys, executor or self.executor, self._workers(num_workers), watch)
+            values = _computed(keys, asked, self._workers(num_workers), watch, run)
         return _nested(keys, values)
 
     def _workers(self, asked: int | None) -> int | None:
@@ -62,10 +78,16 @@ class Scheduler:
         return workers
 
 
-def _computed(keys: Any, executor: str, workers: int | None, watch: Callbacks) -> Callable[[Any], Any]:
+def _by_name(
+    executor: str, workers: int | None, program: Explicit, storage: Storage, progress: Progress | None
+) -> Summary:
+    return run_named(program, storage, executor, workers, progress=progress)
+
+
+def _computed(keys: Any, executor: str, workers: int | None, watch: Callbacks, run: Carrier) -> Callable[[Any], Any]:
     """What gives a key's value, when all are computed."""
     here, nodes = executor in IN_PROCESS, watch.nodes
-    wrap: Callable[[Call], Any] = (watch.wrap if watch else _itself) if here else Away
+    wrap: Callable[[Call], Any] = (watch.wrap if watch else unfused) if here else Away
     program = program_of(nodes if here else without_constants(nodes), keys, wrap)
     storage = MemoryStorage()
     try:
@@ -74,15 +96,11 @@ def _computed(keys: Any, executor: str, workers: int | None, watch: Callbacks) -
         else:
             with single_threaded() if _is_parallel(program, executor, workers) else nullcontext():
                 progress = watch.progress if watch and not here else None
-                remember(run_named(program, storage, executor, workers, progress=progress), executor)
+                remember(run(program, storage, progress), executor)
     except TaskError as error:
         cause = _cause(error)
         raise cause from cause.__cause__
     return partial(_value, program, storage)
-
-
-def _itself(call: Call) -> Call:
-    return call
 
 
 def _cause(error: TaskError) -> BaseException:

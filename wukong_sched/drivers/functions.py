@@ -8,6 +8,7 @@ invokes a watchdog, which starts whoever should run and does not.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import threading
@@ -20,6 +21,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from wukong_sched.drivers.pump import refuse_nested
+from wukong_sched.errors import InfrastructureError
 from wukong_sched.functions.carried import NONE, Wishes, begin, collect, finished
 from wukong_sched.functions.endpoint import Endpoint
 from wukong_sched.functions.events import JobName, Message
@@ -58,6 +60,8 @@ STORE = "store"
 BLAS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
 """One thread a function, so that results do not depend on where they were computed."""
 CORE_TYPE = "OPENBLAS_CORETYPE"
+PACKAGES = "awslambdaric", "blosc", "cloudpickle", "xxhash"
+"""What functions import, beside what this package itself needs."""
 
 
 class LocalFunctions:
@@ -108,6 +112,7 @@ class LocalFunctions:
         return self
 
     def _begin(self) -> Running:
+        _check_packages()
         home = private_path()
         with contextlib.ExitStack() as stack:
             valkey = Valkey(home)
@@ -310,3 +315,11 @@ def run(
         submitted(job)
         report, counts = collect(functions, job, storage, asked)
     return Outcome(report, report.usage, counts)
+
+
+def _check_packages() -> None:
+    """Raise InfrastructureError where functions would end before they begin."""
+    missing = ", ".join(name for name in PACKAGES if importlib.util.find_spec(name) is None)
+    if missing:
+        install = 'type: pip install "sarray[functions]"'
+        raise InfrastructureError(f"functions need {missing}, which this Python does not have; {install}")

@@ -148,7 +148,10 @@ class HomeFunctions(LocalFunctions):
 
 def prepare(home: Path) -> None:
     """Make the directory, or see that it is nobody else's; PermissionError if it is not private."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InfrastructureError(f"{home} cannot be made a home for functions: {error.strerror}") from error
     status = home.stat()
     if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
         raise PermissionError(

@@ -11,21 +11,28 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
 
+from wukong_sched.coordination.protocol import GIVEN_UP
 from wukong_sched.drivers.crew import Crew
 from wukong_sched.drivers.named import local_functions
+from wukong_sched.errors import InfrastructureError
 from wukong_sched.explicit import Explicit
 from wukong_sched.futures.arguments import Slot, replaced
 from wukong_sched.futures.calls import Arguments, Call, CallFuture, name_of
-from wukong_sched.futures.parcel import Failed, Lent, Parcel, Returned, packed
+from wukong_sched.futures.parcel import TRAVELS, Dropped, Failed, Lent, Parcel, Returned, packed
 from wukong_sched.futures.record import Records
+from wukong_sched.futures.tickets import Ticket, Tickets
 from wukong_sched.futures.waiting import Unattended, Waiting
 from wukong_sched.program import SINK, Tile
 from wukong_sched.storage import pickled
+
+if TYPE_CHECKING:
+    from wukong_sched.functions.submitted import Submitted
 
 QUIET, LONGEST = 0.001, 0.05
 """Seconds without a new call after which a job begins, and that its first call waits at most."""
@@ -38,34 +45,41 @@ SPARE = 2
 class Parcels:
     """The calls of one job, packed; what cannot be packed fails at once."""
 
-    def __init__(self, calls: list[Call]) -> None:
+    def __init__(self, calls: list[Call], directory: Path | None = None) -> None:
+        self.tickets = Tickets(len(calls), directory)
         self._functions: dict[int, tuple[Any, bytes]] = {}
         self._tasks: dict[int, Any] = {}
         self._lent: dict[int, int] = {}
         """The key of an array among the program's data, by the array's id."""
         self._numbers: dict[CallFuture, int] = {}
+        self._places: dict[int, int] = {}
+        """The call's number for each task of the program."""
+        self._blamed: set[int] = set()
         inner = {need for call in calls for need in call.needs}
         with pickled.own_modules_by_value():
-            for call in calls:
-                if call.starts_away(self._numbers):
-                    self._pack(call)
+            for place, call in enumerate(calls):
+                if call.starts_away(self._numbers, ticket := self.tickets.ticket(place)):
+                    self._pack(call, place, ticket)
         self._kept = {n: f for f, n in self._numbers.items() if f not in inner or _is_awaited(f)}
         self._refs = {n: ref(f) for f, n in self._numbers.items()}
+        self._functions.clear()
         self._numbers.clear()
         inner.clear()
         calls.clear()
 
-    def _pack(self, call: Call) -> None:
+    def _pack(self, call: Call, place: int, ticket: Ticket) -> None:
         try:
             function = self._function(call.function)
             arguments, needed = call.partly_given(self._numbers)
             arguments, lent = self._lend(arguments, len(needed))
-            parcel = Parcel(name_of(call.function), function, packed(*arguments))
+            parcel = Parcel(name_of(call.function), function, packed(*arguments), ticket)
         except Exception as error:  # whatever the pickling of the function or an argument raises
-            call.future.set_exception(error)
+            error.add_note(TRAVELS)
+            if call.future.starts():
+                call.future.set_exception(error)
         else:
-            self._numbers[call.future] = call.number
-            self._tasks[call.number] = (parcel, *needed, *lent)
+            self._numbers[call.future] = place
+            self._tasks[place] = (parcel, *needed, *lent)
 
     def _lend(self, arguments: Arguments, first: int) -> tuple[Arguments, list[int]]:
         """The arguments with a slot, from `first` on, in place of each large array, and the arrays' keys.
@@ -94,23 +108,42 @@ class Parcels:
         """The program that leaves behind what somebody may ask for; None if nothing is left to run."""
         wanted = [n for n, found in self._refs.items() if found() is not None]
         program = Explicit.from_mapping(self._tasks, wanted) if wanted else None
-        self._functions.clear()
         if program is not None:
-            self._refs = {program.tile_of(n)[1][0]: self._refs[n] for n in wanted}
-            self._kept = {program.tile_of(n)[1][0]: future for n, future in self._kept.items()}
+            self._places = {program.tile_of(n)[1][0]: n for n in wanted}
         return program
 
     def future(self, tile: Tile) -> CallFuture | None:
         """Whoever waits for a tile; nobody, once it was delivered."""
-        place = tile[1][0]
-        found = self._refs.pop(place, None)
-        future = found() if found is not None else None
-        self._kept.pop(place, None)
+        return self._future(self._places[tile[1][0]])
+
+    def _future(self, number: int) -> CallFuture | None:
+        found = self._refs.pop(number, None)
+        future = found() if found is not None else None  # as long as it is kept
+        self._kept.pop(number, None)
         return future
+
+    def blame(self, error: BaseException) -> bool:
+        """The calls that were begun again and again, and never ended, are what the error is about; False if none was.
+
+        They fail, and with them what needs them; what is left can be tried without them.
+        """
+        times = {number: self.tickets.ticket(number).times() for number in self._tasks if number >= 0}
+        most = max(times.values(), default=0)
+        blamed = [number for number, each in times.items() if each == most > 1 and number not in self._blamed]
+        for number in blamed:
+            self._blamed.add(number)
+            self._tasks[number] = Failed(error)
+        return bool(blamed)
 
     def waiting(self) -> list[CallFuture]:
         """Futures that have nothing yet."""
-        return [future for found in self._refs.values() if (future := found()) is not None]
+        return [future for found in self._refs.copy().values() if (future := found()) is not None]
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more will come."""
+        for future in self.waiting():
+            if future.starts():
+                future.set_exception(error)
 
 
 def _is_awaited(future: CallFuture) -> bool:
@@ -145,6 +178,11 @@ class Deliveries:
 
 def deliver(future: CallFuture, block: Any) -> None:
     """Resolve a future with what came back."""
+    if isinstance(block, Dropped):
+        future.drop()
+        return
+    if not future.starts():
+        return
     try:
         if isinstance(block, Failed):
             future.set_exception(block.open())
@@ -161,6 +199,7 @@ class FunctionsAway(Unattended):
         super().__init__(waiting)
         self._records = records
         self._workers = workers
+        self._jobs: list[Parcels] = []
         self.crew = Crew(workers + SPARE, self)
 
     def begin(self) -> None:
@@ -170,32 +209,75 @@ class FunctionsAway(Unattended):
         if not calls:
             return
         edges = any(call.needs for call in calls)
-        parcels = Parcels(calls)
         try:
-            program = parcels.program()
-            if program is not None:
-                self._run(program, parcels, edges)
+            directory = local_functions(self._workers).directory
+        except Exception as error:  # whatever keeps functions from starting
+            _fail(calls, error)
+            return
+        parcels = Parcels(calls, directory)
+        self._jobs.append(parcels)
+        try:
+            while (program := parcels.program()) is not None and not self._run(program, parcels, edges):
+                pass  # once more, without the calls that end their functions
         except BaseException as error:  # whatever broke the job
+            parcels.fail(error)
+        finally:
+            self._jobs.remove(parcels)
+            parcels.tickets.close()
+
+    def cancel(self) -> None:
+        """Cancel what is in no job, and what jobs have not begun."""
+        super().cancel()
+        for parcels in self._jobs[:]:
             for future in parcels.waiting():
-                future.set_exception(error)
+                future.cancel()
 
     def _linger(self) -> None:
         deadline, seen = time.monotonic() + LONGEST, -1
         while time.monotonic() < deadline and seen != (seen := len(self._waiting.calls)):
             time.sleep(QUIET)
 
-    def _run(self, program: Explicit, parcels: Parcels, edges: bool) -> None:
-        from wukong_sched.drivers import functions
-        from wukong_sched.functions.carried import Wishes
+    def _run(self, program: Explicit, parcels: Parcels, edges: bool) -> bool:
+        """Run the program; False if it was given up because of calls that are to blame, and can be tried without."""
+        from wukong_sched.drivers.functions import POLICY
+        from wukong_sched.drivers.pump import refuse_nested
+        from wukong_sched.functions import carried
         from wukong_sched.functions.filed import filed
 
+        refuse_nested()
         # Without edges there is nothing to be gained from holding a result back.
-        policy = functions.POLICY if edges else replace(functions.POLICY, hold_seconds=0.0)
-        trace, deliveries, jobs = self._records.trace(), Deliveries(parcels), list[Any]()
-        wishes = Wishes(policy, progress=partial(_stream, jobs, deliveries, set()), trace=trace)
-        places = local_functions(self._workers)
-        functions.run(program, deliveries, places, park=filed, submitted=jobs.append, wishes=wishes)
+        policy = POLICY if edges else replace(POLICY, hold_seconds=0.0)
+        trace, deliveries, jobs, again = self._records.trace(), Deliveries(parcels), list[Any](), False
+        stream = partial(_stream, jobs, deliveries, set())
+        wishes = carried.Wishes(policy, progress=stream, trace=trace)
+        functions = local_functions(self._workers)
+        job = carried.begin(functions, program, wishes, lambda held, name: filed(held, functions.job_directory(name)))
+        jobs.append(job)
+        try:
+            with carried.finished(functions, job):
+                try:
+                    carried.collect(functions, job, deliveries, wishes)
+                except InfrastructureError as error:
+                    stream(0, 0)
+                    again = _is_given_up(job) and parcels.blame(error)
+                    raise
+        except InfrastructureError:
+            if not again:
+                raise
         self._records.add(program, trace)
+        return not again
+
+
+def _is_given_up(job: Submitted) -> bool:
+    """Whether one executor of the job was ended again and again."""
+    story = job.coordination.read().story
+    return story is not None and story.operation == GIVEN_UP
+
+
+def _fail(calls: list[Call], error: BaseException) -> None:
+    for call in calls:
+        if call.future.starts():
+            call.future.set_exception(error)
 
 
 def _stream(jobs: list[Any], deliveries: Deliveries, delivered: set[Tile], done: int, total: int) -> None:

@@ -4,16 +4,59 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Container, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from concurrent.futures._base import CANCELLED, PENDING, RUNNING
+from itertools import islice
 from typing import Any
 
 from wukong_sched.futures.arguments import PLAIN, Slot, filled, slotted
+from wukong_sched.futures.signal import Signal
+from wukong_sched.futures.tickets import Ticket
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class CallFuture(Future[Any]):
     """The future of one call; among the arguments of another call it stands for its result."""
+
+    def __init__(self) -> None:
+        # What `Future.__init__` sets, but for the lock: a test compares the two.
+        signal: Any = Signal()
+        self._condition, self._state = signal, PENDING
+        self._result = self._exception = None
+        self._waiters: list[Any] = []
+        self._done_callbacks: list[Callable[[Future[Any]], Any]] = []
+
+    ticket: Ticket | None = None
+    """Says whether a call of a job in functions has begun there; such a one is pending until somebody asks."""
+
+    def cancel(self) -> bool:
+        """Cancel the call; False if it runs, or has ended. What is cancelled never begins."""
+        if self.ticket is None:
+            return super().cancel()
+        if self._state == PENDING and not self.ticket.cancel():
+            return False
+        return self.drop()
+
+    def running(self) -> bool:
+        """Whether the call has begun, and has not ended."""
+        if self.ticket is not None and self._state == PENDING and self.ticket.begun():
+            self.starts()
+        return super().running()
+
+    def drop(self) -> bool:
+        """Be cancelled, and tell whoever waits; False if it runs or has ended."""
+        cancelled = super().cancel()
+        if cancelled:
+            self.starts()
+        return cancelled
+
+    def starts(self) -> bool:
+        """Be running, if it may: False if it is cancelled, of which whoever waits is told, or has ended."""
+        with self._condition:
+            if self._state in (PENDING, CANCELLED):
+                return self.set_running_or_notify_cancel()
+            return self._state == RUNNING
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -29,7 +72,7 @@ def name_of(function: Callable[..., Any]) -> str:
 class Call:
     """A function with its arguments; results of other calls among them are `needs`."""
 
-    __slots__ = ("arguments", "function", "future", "needs", "number")
+    __slots__ = ("_open", "arguments", "function", "future", "needs", "number")
 
     def __init__(
         self, number: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -38,6 +81,7 @@ class Call:
         if not kwargs and PLAIN.issuperset(map(type, args)):
             self.arguments: Arguments = (args, kwargs)
             self.needs: tuple[CallFuture, ...] = ()
+            self._open = 0
             return
         needs: dict[CallFuture, Slot] = {}
 
@@ -46,23 +90,36 @@ class Call:
 
         self.arguments = (slotted(args, found), slotted(kwargs, found))
         self.needs = tuple(needs)
+        self._open = len(self.needs)
+        """Needs after the first so many are known to be done: each is asked once, however often it is looked at."""
+
+    def missing(self, batch: Container[Future[Any]] = ()) -> CallFuture | None:
+        """The last of its needs that is not there, nor in the batch; what was submitted last is likely to end last."""
+        left = self._open
+        while left and self.needs[left - 1].done():
+            left -= 1
+        self._open = left
+        open_ = islice(reversed(self.needs), len(self.needs) - left, None)
+        return next((need for need in open_ if need not in batch and not need.done()), None)
 
     def is_ready(self) -> bool:
         """Whether all that it needs is there."""
-        return all(map(CallFuture.done, self.needs))
+        return self.missing() is None
 
     def starts(self) -> bool:
         """Mark the future as running; False if it is cancelled, or failed because something that it needs did."""
+        failed = None
         for need in self.needs:
-            if need.cancelled():
+            try:
+                failed = failed or need.exception()
+            except CancelledError:
                 self.future.cancel()
+                break
         if not self.future.set_running_or_notify_cancel():
             return False
-        for need in self.needs:
-            if error := need.exception():
-                self.future.set_exception(error)
-                return False
-        return True
+        if failed is not None:
+            self.future.set_exception(failed)
+        return failed is None
 
     def given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments, all results filled in."""
@@ -71,12 +128,17 @@ class Call:
         args, kwargs = filled(self.arguments, [need.result() for need in self.needs])
         return args, kwargs
 
-    def starts_away(self, here: Container[CallFuture]) -> bool:
-        """As `starts`, for a call whose other needs are in the same job."""
-        self.needs, needs = tuple(need for need in self.needs if need not in here), self.needs
-        started = self.starts()
-        self.needs = needs
-        return started
+    def starts_away(self, here: Container[CallFuture], ticket: Ticket) -> bool:
+        """As `starts`, for a call whose other needs are in the same job; it is pending until its ticket says more."""
+        self.future.ticket = ticket
+        outside = [need for need in self.needs if need not in here]
+        if self.future.cancelled() or any(need.cancelled() for need in outside):
+            self.future.drop()
+            return False
+        failed = next((error for need in outside if (error := need.exception())), None)
+        if failed is not None and self.future.starts():
+            self.future.set_exception(failed)
+        return failed is None
 
     def partly_given(self, numbers: Mapping[CallFuture, int]) -> tuple[Arguments, list[int]]:
         """The arguments with what is there filled in, and the numbers of the calls that the slots left stand for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -76,7 +77,7 @@ class FunctionExecutor(Executor):
         self._waiting.wake = self._crew.call
         self._number = numbering()
         self._counter = Counter(progress_of(progress)) if progress else None
-        self._closed = False
+        self._closed, self._owner = False, os.getpid()
         weakref.finalize(self, self._crew.close).atexit = False
 
     def __repr__(self) -> str:
@@ -101,6 +102,8 @@ class FunctionExecutor(Executor):
         return [call.future for call in calls]
 
     def _add(self, calls: list[Call]) -> None:
+        if os.getpid() != self._owner:  # before the lock, which a thread that is not here may have held
+            raise RuntimeError("this executor's threads are in the process that made it; make another after a fork")
         with self._waiting.changed:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")

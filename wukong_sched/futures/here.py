@@ -8,13 +8,13 @@ waits for another one as long as there is a free thread, as with `concurrent.fut
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from wukong_sched.drivers.crew import Crew, CrewJob
 from wukong_sched.drivers.named import run_named
 from wukong_sched.explicit import Explicit
-from wukong_sched.futures.calls import Call, CallFuture, name_of
+from wukong_sched.futures.calls import Call, name_of
 from wukong_sched.futures.record import Records
 from wukong_sched.futures.waiting import Unattended, Waiting
 from wukong_sched.program import Tile
@@ -83,15 +83,20 @@ class Bodies:
         self.program = self._program(calls)
 
     def _program(self, calls: Sequence[Call]) -> Explicit:
+        """A task for each call, those without needs first; what a call returns, the next finds in the future."""
         if not any(call.needs for call in calls):  # a map: its tasks are numbered already
             numbers = range(len(calls))
             bodies = [(body,) for body in self.bodies]
             return Explicit(bodies, (), ((),) * len(calls), dict(zip(numbers, numbers, strict=True)), numbers, 1)
-        places: dict[CallFuture, int] = {future: place for place, future in enumerate(call.future for call in calls)}
-        edges = [[places[need] for need in call.needs if need in places] for call in calls]
-        inner = {need for row in edges for need in row}
-        tasks = {place: (body, *edges[place]) for place, body in enumerate(self.bodies)}
-        return Explicit.from_mapping(tasks, [place for place in tasks if place not in inner], value_bytes=1)
+        places = {call.future: place for place, call in enumerate(calls)}
+        edges = [tuple(places[need] for need in call.needs if need in places) for call in calls]
+        order = sorted(range(len(calls)), key=lambda place: bool(edges[place]))  # a leaf is numbered before the others
+        number: dict[Hashable, int] = dict(zip(order, range(len(order)), strict=True))
+        inner = {place for row in edges for place in row}
+        bodies = [(self.bodies[place],) for place in order]
+        inputs = [tuple(map(number.__getitem__, edges[place])) for place in order]
+        wanted = [number[place] for place in order if place not in inner]
+        return Explicit(bodies, (), inputs, number, wanted, 1)
 
     @property
     def left(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from functools import lru_cache
 from typing import Any
 
@@ -16,8 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from wukong_sched.futures.arguments import PLAIN, filled
+from wukong_sched.futures.tickets import Ticket
 from wukong_sched.storage import pickled
 
+TRAVELS = (
+    "what is called in functions, what it is given and what it returns travels pickled; give list(...) of a generator"
+)
 LOADED = 16
 """Functions that a process keeps."""
 
@@ -42,6 +47,7 @@ class Returned:
         try:
             return Returned, (None, pickled.dumps(self._value))
         except Exception as error:  # whatever the value's own pickling raises
+            error.add_note(TRAVELS)
             return Failed(error).__reduce__()
 
 
@@ -83,6 +89,18 @@ class Failed:
         return Failed, (None, self.text, self._data)
 
 
+class Dropped(Failed):
+    """Stands for the result of a call that was cancelled before it began, or that needs such a one."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(CancelledError())
+
+    def __reduce__(self) -> Any:
+        return Dropped, ()
+
+
 def _pickled(error: BaseException | None) -> bytes:
     """The exception, or one that says what it was if it cannot travel."""
     try:
@@ -98,19 +116,28 @@ def _pickled(error: BaseException | None) -> bytes:
 class Parcel:
     """The body of a call's task; results of other calls are handed in."""
 
-    __slots__ = ("__name__", "_arguments", "_function")
+    __slots__ = ("__name__", "_arguments", "_function", "_ticket")
 
-    def __init__(self, name: str, function: bytes, arguments: Any) -> None:
-        self.__name__, self._function, self._arguments = name, function, arguments
+    def __init__(self, name: str, function: bytes, arguments: Any, ticket: Ticket | None = None) -> None:
+        self.__name__, self._function, self._arguments, self._ticket = name, function, arguments, ticket
 
-    def __reduce__(self) -> tuple[type[Parcel], tuple[str, bytes, Any]]:
-        return Parcel, (self.__name__, self._function, self._arguments)
+    def __reduce__(self) -> tuple[type[Parcel], tuple[str, bytes, Any, Ticket | None]]:
+        return Parcel, (self.__name__, self._function, self._arguments, self._ticket)
 
     def __call__(self, *results: Any) -> Any:
-        """Call the function: its result, `Returned` or an array as it is, or `Failed`."""
+        """Call the function: its result, `Returned` or an array as it is, `Failed`, or `Dropped` if cancelled."""
         for result in results:
             if isinstance(result, Failed):
                 return result
+        if self._ticket is None:
+            return self._called(results)
+        if not self._ticket.begin():
+            return Dropped()
+        found = self._called(results)
+        self._ticket.end()
+        return found
+
+    def _called(self, results: tuple[Any, ...]) -> Any:
         try:
             function, arguments = loaded(self._function), self._arguments
             args, kwargs = pickled.loads(arguments) if isinstance(arguments, bytes) else (arguments, {})

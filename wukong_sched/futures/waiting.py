@@ -48,7 +48,7 @@ class Waiting:
             calls, self.calls = self.calls, []
             batch: dict[Future[Any], Call] = {}
             for call in calls:
-                missing = next((need for need in call.needs if need not in batch and not need.done()), None)
+                missing = call.missing(batch) if call.needs else None
                 if missing is None:
                     batch[call.future] = call
                 else:

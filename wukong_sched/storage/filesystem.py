@@ -23,7 +23,8 @@ LONGEST = 200
 """Characters of a file name; file systems end at 255 bytes."""
 ASIDE = "~"
 """Name of the directory of unfinished values; no key has this character."""
-FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""The disk's, the user's and the process's (``ulimit -f``) limits."""
 
 
 class FilesystemObjects:

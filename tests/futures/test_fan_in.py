@@ -1,0 +1,129 @@
+"""What wide fan-ins cost: each future is asked a few times, however many there are and in whatever order they end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from wukong_sched.futures import CallFuture, FunctionExecutor, wait
+from wukong_sched.futures.calls import Call
+from wukong_sched.futures.here import Bodies
+from wukong_sched.futures.signal import Signal
+from wukong_sched.futures.waiting import Waiting
+
+PATIENCE = 60.0
+"""Seconds after which a test gives up."""
+WIDE = 2000
+
+
+class Asked(CallFuture):
+    """Counts how often it is asked whether it is done."""
+
+    def __init__(self, asked: list[None]) -> None:
+        super().__init__()
+        self.asked = asked
+
+    def done(self) -> bool:
+        self.asked.append(None)
+        return super().done()
+
+
+Order = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+@pytest.mark.parametrize("order", [list, lambda needs: needs[::-1], lambda needs: [*needs[::2], *needs[1::2]]])
+def test_a_call_asks_each_of_its_needs_a_few_times(order: Order) -> None:
+    asked: list[None] = []
+    needs = [Asked(asked) for _ in range(WIDE)]
+    waiting = Waiting()
+    waiting.add([call := Call(0, sum, (needs,), {})])
+    for need in order(needs):
+        assert waiting.take() == []
+        need.set_result(1)
+    assert waiting.take() == [call]
+    assert call.given() == (([1] * WIDE,), {})
+    assert len(asked) <= 4 * WIDE
+
+
+def test_whether_a_call_could_begin_is_asked_often_at_no_cost() -> None:
+    asked: list[None] = []
+    needs = [Asked(asked) for _ in range(WIDE)]
+    for need in needs[:-1]:
+        need.set_result(1)
+    bodies = Bodies([Call(0, sum, (needs,), {})])
+    for _ in range(100):
+        assert not bodies.could_go_on()
+    needs[-1].set_result(1)
+    assert all(bodies.could_go_on() for _ in range(100))
+    assert len(asked) <= 2 * WIDE
+
+
+def test_the_program_of_calls_numbers_leaves_first_and_has_every_edge() -> None:
+    one = Call(0, abs, (-1,), {})
+    two = Call(1, abs, (one.future,), {})
+    three = Call(2, abs, (-3,), {})
+    four = Call(3, max, (two.future, three.future, two.future), {})
+    program = Bodies([one, two, three, four]).program
+    assert [program.operation(task) for task in program.tasks()] == ["abs", "abs", "abs", "max"]
+    assert [program.inputs(task) for task in program.tasks()] == [
+        [],
+        [],
+        [("value", (0,))],
+        [("value", (2,)), ("value", (1,))],
+    ]
+    assert list(program.wanted()) == [("value", (3,))]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_fan_in_of_a_hundred_thousand(threads: FunctionExecutor, apart: bool) -> None:
+    parts = threads.submit_all(abs, range(100_000))
+    last = threads.submit(lambda *values: sum(values), *parts) if apart else threads.submit(sum, parts)
+    assert last.result(PATIENCE) == sum(range(100_000))
+
+
+# ---- the lock of a future
+
+
+def test_a_future_of_a_call_has_all_that_a_future_has() -> None:
+    mine, theirs = vars(CallFuture()), vars(Future())
+    assert {name: value for name, value in mine.items() if name != "_condition"} == {
+        name: value for name, value in theirs.items() if name != "_condition"
+    }
+
+
+def test_a_signal_wakes_all_that_wait_and_may_be_taken_twice() -> None:
+    signal = Signal()
+    woken: list[bool] = []
+
+    def wait_for() -> None:
+        with signal, signal:
+            woken.append(signal.wait(PATIENCE))
+
+    with signal:
+        assert not signal.wait(0.001)
+    waiters = [threading.Thread(target=wait_for) for _ in range(3)]
+    for thread in waiters:
+        thread.start()
+    while any(thread.is_alive() for thread in waiters):
+        with signal:
+            signal.notify_all()
+    assert woken == [True] * 3
+
+
+def test_futures_are_waited_for_in_several_threads() -> None:
+    gate = threading.Event()
+    found: list[Any] = []
+    with FunctionExecutor(workers=1) as pool:
+        future = pool.submit(gate.wait, PATIENCE)
+        waiters = [threading.Thread(target=lambda: found.append(future.result(PATIENCE))) for _ in range(3)]
+        for thread in waiters:
+            thread.start()
+        gate.set()
+        assert wait([future], PATIENCE).done == {future}
+        for thread in waiters:
+            thread.join(PATIENCE)
+    assert found == [True] * 3

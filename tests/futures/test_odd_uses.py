@@ -1,0 +1,130 @@
+"""What a newcomer tries: each does what `concurrent.futures` does, or says what to write instead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import TimeoutError, as_completed, wait
+from pathlib import Path
+
+import pytest
+
+from wukong_sched.futures import FunctionExecutor
+
+PATIENCE = 60.0
+"""Seconds after which a test gives up."""
+ROOT = Path(__file__).parents[2]
+
+
+def two() -> Iterator[int]:
+    yield from (1, 2)
+
+
+def grouped() -> None:
+    raise ExceptionGroup("both", [ValueError("one"), KeyError("two")])
+
+
+def script(code: str) -> list[str]:
+    """The lines that a script prints, in a session of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE,
+        start_new_session=True,
+    ).stdout.splitlines()  # fmt: skip
+
+
+def test_nothing_gives_nothing(pool: FunctionExecutor) -> None:
+    assert list(pool.map(abs, [])) == list(pool.map(abs)) == pool.submit_all(abs, []) == []
+    assert list(as_completed([])) == [] and wait([]) == (set(), set())
+    assert pool.submit(sum, []).result(PATIENCE) == 0
+
+
+def test_generators_are_read_here_and_do_not_travel(pool: FunctionExecutor) -> None:
+    assert list(pool.map(abs, (number for number in (-1, 2)))) == [1, 2]
+    returned, given = pool.submit(two), pool.submit(sum, two())
+    if pool.executor == "threads":
+        assert (list(returned.result(PATIENCE)), given.result(PATIENCE)) == ([1, 2], 3)
+        return
+    for future in (returned, given):
+        error = future.exception(PATIENCE)
+        assert isinstance(error, TypeError)
+        assert "list(...)" in error.__notes__[0]
+
+
+def test_what_cannot_be_called_fails_alone(pool: FunctionExecutor) -> None:
+    assert isinstance(pool.submit(5).exception(PATIENCE), TypeError)  # type: ignore[arg-type]
+    assert pool.submit(dict, self=1, fn=2).result(PATIENCE) == {"self": 1, "fn": 2}
+
+
+def test_groups_of_exceptions_come_back(pool: FunctionExecutor) -> None:
+    error = pool.submit(grouped).exception(PATIENCE)
+    assert isinstance(error, ExceptionGroup)
+    assert [type(each) for each in error.exceptions] == [ValueError, KeyError]
+
+
+def test_as_completed_gives_up_and_the_call_goes_on(threads: FunctionExecutor) -> None:
+    gate = threading.Event()
+    slow, quick = threads.submit(gate.wait, PATIENCE), threads.submit(abs, -1)
+    quick.result(PATIENCE)
+    seen = []
+    with pytest.raises(TimeoutError):
+        for future in as_completed([slow, quick, quick], timeout=0.01):
+            seen.append(future)
+    assert seen == [quick]
+    gate.set()
+    assert slow.result(PATIENCE)
+
+
+def test_large_arguments_and_results_travel(pool: FunctionExecutor) -> None:
+    data = os.urandom(1 << 24)
+    assert pool.submit(len, data).result(PATIENCE) == len(data)
+    assert pool.submit(bytes.__add__, data, b"x").result(PATIENCE) == data + b"x"
+
+
+def test_a_call_may_open_an_executor_of_its_own(pool: FunctionExecutor) -> None:
+    def nested() -> int:
+        with FunctionExecutor("threads", workers=2) as inner:
+            return inner.submit(abs, -3).result(PATIENCE)
+
+    assert pool.submit(nested).result(PATIENCE) == 3
+
+
+@pytest.mark.parametrize("kind", ["threads", "functions"])
+def test_a_forked_child_is_told_to_make_its_own(kind: str) -> None:
+    code = f"""
+import os
+from wukong_sched.futures import FunctionExecutor
+executor = FunctionExecutor({kind!r}, workers=1)
+executor.submit(abs, -1).result()
+if os.fork() == 0:
+    try:
+        executor.submit(abs, -2)
+    except RuntimeError as error:
+        print("make another" in str(error), flush=True)
+    with FunctionExecutor({kind!r}, workers=1) as own:
+        print(own.submit(abs, -3).result(), flush=True)
+    os._exit(0)
+os.wait()
+print(executor.submit(abs, -4).result())
+"""
+    assert script(code) == ["True", "3", "4"]
+
+
+def test_an_interrupt_of_the_whole_group_ends_no_function() -> None:
+    code = """
+import os, signal, time
+from wukong_sched.futures import FunctionExecutor
+with FunctionExecutor("functions", workers=1) as executor:
+    slow, after = executor.submit(time.sleep, 1), executor.submit(abs, -2)
+    while not slow.running():
+        time.sleep(0.01)
+    try:
+        os.killpg(0, signal.SIGINT)
+        slow.result()
+    except KeyboardInterrupt:
+        print("interrupted", after.cancel())
+    print(slow.result(), executor.submit(abs, -3).result())
+"""
+    assert script(code) == ["interrupted True", "None 3"]
