@@ -58,6 +58,8 @@ def account(
         "AWS_EC2_METADATA_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
+    # boto3 keeps the credentials that it found first.
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     monkeypatch.setattr(aws_functions, "LambdaFunctions", partial(LambdaFunctions, watch=0.2))
     written = tmp_path / "environment.json"
     written.write_text(json.dumps({"Variables": addresses.environment(KEY)}))
