@@ -165,7 +165,7 @@ class ExecutorState:
         longest = patience(held) / (2 * LOOKS if alone else LOOKS)
         look = min(longest, max(longest / EAGER, waited))
         left = patience(held, self.rests - self.began, alone) - waited
-        if left > 0:
+        if left > 0 and not self.policy.yields(now + min(look, left), self.deadline):
             self.waited = waited + look
             return self._enter(Phase.WAITING, Wait(min(look, left)))
         return self._flush()
@@ -260,7 +260,10 @@ class ExecutorState:
         return self._run(now)
 
     def _run(self, now: float) -> list[Instruction]:
-        limit, ahead = (self.deadline - now) / 2, self.frontier.ahead(self.batch, self.policy)
+        limit = (self.deadline - now) / 2
+        # What comes after the time limit is our successor's to read.
+        last = self.policy.yields(now + self.batch.seconds, self.deadline)
+        ahead = () if last else self.frontier.ahead(self.batch, self.policy)
         return self._enter(Phase.RUNNING, Run(tuple(self.batch.steps), limit, ahead))
 
     def _cut_short(self, left: int, now: float) -> list[Instruction]:

@@ -27,7 +27,7 @@ from wukong_sched.messages import Commit, Give, Owed
 from wukong_sched.program import SINK, Program, Range, Task, Tile
 
 Cuts = Sequence[tuple[Range, tuple[Owed, ...]]]
-UNHURRIED = 8
+UNHURRIED = 4
 """How many times longer than others those tiles are held that the sink alone reads."""
 
 

@@ -7,15 +7,17 @@ import os
 import signal
 import time
 import weakref
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from wukong_sched.drivers.graphs import Graph
 from wukong_sched.explicit import Explicit
 from wukong_sched.policy import CostModel
+from wukong_sched.program import BlockReader, Task, Tile
 
 
 class Steady(CostModel):
@@ -105,6 +107,47 @@ def noted_blocks(count: int) -> Explicit:
     """So many of them, all wanted."""
     keys = [("noted", number) for number in range(count)]
     return Explicit.from_mapping({key: (noted, key[1]) for key in keys}, keys)
+
+
+MEANWHILE: list[Callable[[], None]] = []
+"""What happens in this process while a task runs."""
+
+
+def large(number: int) -> np.ndarray[Any, Any]:
+    """A block of 8 MB."""
+    for happen in MEANWHILE:
+        happen()
+    return np.full(10**6, float(number))
+
+
+def meanwhile() -> Explicit:
+    """One such block, wanted."""
+    return Explicit.from_mapping({"large": (large, 1)}, ["large"])
+
+
+class Copying(Graph):
+    """Sources of 92 MB, of each of which its task makes a copy."""
+
+    elements = 11_500_000
+
+    def read(self, tile: Tile) -> Any:
+        return np.full(self.elements, float(tile[1][0])) if tile[0] == "a" else 0.0
+
+    def run(self, task: Task, block: BlockReader) -> list[Any]:
+        copies = [np.asarray(block(tile)) * 2.0 for tile in self.inputs(task)]
+        time.sleep(0.5 * any(copy.size > 1 for copy in copies))
+        return [float(sum(copy.sum() for copy in copies)) for _ in self.outputs(task)]
+
+
+def size_of_copied(tile: Tile) -> int:
+    """Bytes of a tile of `copying`."""
+    return 8 * Copying.elements if tile[0] == "a" else 100
+
+
+def copying(leaves: int) -> Copying:
+    """The sum of so many large sources."""
+    inputs = [*[[] for _ in range(leaves)], [(leaf, 0) for leaf in range(leaves)]]
+    return Copying(inputs, [(leaves, 0)], sizes=size_of_copied, costs=[1e10] * (leaves + 1))
 
 
 def fail(number: int) -> int:

@@ -101,14 +101,14 @@ def in_vain(program: Program, trace: Trace) -> list[Tile]:
 def test_a_tree_writes_only_what_crosses_from_one_executor_to_another(eight: LocalFunctions) -> None:
     """4,096 leaves on eight sandboxes. Where executors meet, each fan-in takes one tile that was written.
 
-    Two of them may give up waiting for each other at the same moment; then both write.
+    Two of them may give up waiting for each other at the same moment; then both write, and one of them in vain.
     """
     program, trace = tree(4096), Trace()
     run(program, MemoryStorage(), eight, wishes=Wishes(trace=trace))
     ran, stored = where(trace)
     executors = {id for ids in ran.values() for id in ids}
     assert len(ran) == 8191
-    assert len(in_vain(program, trace)) < len(executors)
+    assert 2 * len(in_vain(program, trace)) <= len(stored)
     assert len(stored) <= 16 * len(executors)
 
 

@@ -358,3 +358,15 @@ def test_a_job_cancelled_by_somebody_else(functions: LocalFunctions) -> None:
     until(functions.service.endpoint.is_quiet)
     wanted(programs.tree(2), functions)
     assert left(functions) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("memory", [250, 512])
+def test_what_is_read_ahead_fits_beside_the_tasks(memory: int) -> None:
+    """Sources of 92 MB and a copy of each: one at a time has room in 250 MB, two have not; each is read once."""
+    program, leaves = programs.copying(4), 4
+    with LocalFunctions(FunctionSettings(HANDLER, concurrency=1, provisioned=1, memory=memory), shape="aws") as places:
+        outcome = run(program, MemoryStorage(), places)
+    assert outcome.usage.retries == 0
+    assert outcome.usage.bytes_read["source"] == leaves * programs.size_of_copied(("a", (0,)))
+    assert outcome.usage.peak_memory < memory << 20

@@ -102,7 +102,43 @@ def test_what_was_expected_in_vain_is_given_up(helper: ThreadPoolExecutor) -> No
 
     program = ahead(helper, noted)
     program.expect(SOURCES, True)
-    program.forget()
-    may.set()
+    threading.Timer(0.05, may.set).start()
+    program.close()
     assert program.read(SOURCES[0]) == 0
     assert readers[-1] == threading.get_ident()
+
+
+def test_what_is_read_ahead_outlives_other_fetches(helper: ThreadPoolExecutor) -> None:
+    """A fan-in may come between a leaf that is read ahead and its turn."""
+    asked = list[Tile]()
+
+    def noted(tile: Tile) -> int:
+        asked.append(tile)
+        return tile[1][0]
+
+    program = ahead(helper, noted)
+    program.expect(SOURCES[:1], True)
+    program.expect([MADE], False)
+    program.expect(SOURCES[1:], False)
+    assert [program.read(tile) for tile in SOURCES[1:]] == [1, 2, 3]
+    program.expect(SOURCES[:1], False)
+    assert program.read(SOURCES[0]) == 0
+    assert sorted(asked) == SOURCES
+
+
+def test_nothing_is_read_after_the_end(helper: ThreadPoolExecutor) -> None:
+    """What is under way is waited for, so that its bytes are counted."""
+    may, done = threading.Event(), list[Tile]()
+
+    def slow(tile: Tile) -> int:
+        assert may.wait(SECONDS)
+        done.append(tile)
+        return 0
+
+    program = ahead(helper, slow)
+    program.expect(SOURCES, True)
+    threading.Timer(0.05, may.set).start()
+    program.close()
+    ended = len(done)
+    helper.submit(lambda: None).result()
+    assert len(done) == ended

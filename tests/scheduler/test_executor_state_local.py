@@ -159,6 +159,26 @@ def test_nothing_is_read_ahead_for_which_there_is_no_room(script: Make) -> None:
     assert s.fetched()[0].ahead == ()
 
 
+def test_nothing_is_read_ahead_for_a_successor(script: Make) -> None:
+    """By an executor that will have handed over when this Run, of a second a task, has ended."""
+    s = script(graph([], [], [0, 1], wanted=[2]), Fixed(quantum=1.0, link=1.0, stop=5.0))
+    s.now = 4.5
+    s.start(("leaf", 0, 0, 2))
+    assert s.fetched()[0].ahead == ()
+
+
+def test_nobody_waits_beyond_the_time_limit(script: Make) -> None:
+    s = script(graph([], [], [0, 1], wanted=[2]), Fixed(wait=8.0, stop=5.0))
+    s.start(ONE)
+    s.fetched()
+    s.ran()
+    s.now = 4.9
+    assert s.peeked() == [Wait(8.0 / LOOKS / 16)]
+    s.now = 4.99
+    assert s.tell(Woke()) == [Peek((node(2),))]
+    assert s.peeked() == [Store((v(0),))]
+
+
 def test_what_comes_during_the_wait_is_used(script: Make) -> None:
     s = script(graph([], [], [0, 1], wanted=[2]), Fixed(wait=0.25))
     s.start(ONE)

@@ -93,9 +93,9 @@ def test_hold(policy: CostModel, held: bool) -> None:
     assert s.ran(0.1) == [Fetch((a(1),)) if held else Store((v(2),))]
 
 
-@pytest.mark.parametrize(("seconds", "held"), [(0.3, True), (0.9, False)])
+@pytest.mark.parametrize(("seconds", "held"), [(0.3, True), (0.5, False)])
 def test_what_the_end_alone_waits_for_is_held_longer(seconds: float, held: bool) -> None:
-    """Eight times as long as what others may wait for."""
+    """Four times as long as what others may wait for."""
     s = scripted(replace(NEAR, hold_seconds=0.1), [], [], [], wanted=[0, 1, 2])
     s.start(("leaf", 0, 0, 3))
     s.fetched()

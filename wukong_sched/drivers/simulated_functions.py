@@ -30,7 +30,6 @@ from wukong_sched.errors import TaskError
 from wukong_sched.functions.hints import HEAD, OVERHEAD, needs
 from wukong_sched.functions.readahead import READERS, ReadAhead
 from wukong_sched.functions.warm import Recent, WarmStorage, warm_reader
-from wukong_sched.functions.writebehind import early
 from wukong_sched.links import Links
 from wukong_sched.messages import Commit, Delete, Event, Fetch, Fetched, Invoke, Owed, Ran, Run, Store, Stored
 from wukong_sched.policy import Policy
@@ -297,17 +296,12 @@ class SimulatedFunctions(Simulation):
         moving = self.busy[pump.token].settle()
         yield from self.processors.use(sum(self.computing(task) for task, _, _ in run.steps))
         yield max(0.0, began + moving - self.timeline.now)
-        self.write_behind(pump, run)
+        self.write_behind(pump, run.steps)
         seconds = self.timeline.now - began
         return replace(event, seconds=seconds, idle=self.idle()) if isinstance(event, Ran) else event
 
-    def write_behind(self, pump: Pump, run: Run) -> None:
-        """What of the results must be stored in any case is on its way at once."""
-        program, storage = self.program, self.busy[pump.token].storage
-        for task, outputs, _ in run.steps:
-            made = [pump.memory[tile] for tile in outputs if tile in pump.memory]
-            for tile, block in early(program, self.policy, task, made) if len(made) == len(outputs) else ():
-                storage.begin(tile, block)
+    def begin_put(self, pump: Pump, tile: Tile, block: Any) -> None:
+        self.busy[pump.token].storage.begin(tile, block)
 
     def send(self, pump: Pump, commit: Commit) -> Event | None:
         self.given.update((give.id, give.todo) for give in commit.gives)

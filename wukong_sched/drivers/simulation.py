@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from wukong_sched.coordination.protocol import State, View
 from wukong_sched.drivers.adversary import Adversary, Fault, FaultyCoordination
@@ -22,6 +23,8 @@ from wukong_sched.drivers.pump import Pump, Surroundings
 from wukong_sched.drivers.virtual import Process, Timeline
 from wukong_sched.errors import Story
 from wukong_sched.executor_state import ExecutorState
+from wukong_sched.frontier import Step
+from wukong_sched.functions.writebehind import early
 from wukong_sched.messages import (
     Commit,
     Committed,
@@ -282,7 +285,19 @@ class Simulation:
         seconds = self.adversary.delay(seconds)
         yield seconds
         event = pump.perform(Run(run.steps[:count]))
+        self.write_behind(pump, run.steps[:count])
         return replace(event, seconds=seconds, left=len(run.steps) - count) if isinstance(event, Ran) else event
+
+    def write_behind(self, pump: Pump, steps: Iterable[Step]) -> None:
+        """What of the results must be stored in any case is put at once, before anybody asks for it."""
+        for task, outputs, _ in steps:
+            if all(tile in pump.memory for tile in outputs):
+                for tile, block in early(self.program, self.policy, task, [pump.memory[tile] for tile in outputs]):
+                    self.begin_put(pump, tile, block)
+
+    def begin_put(self, pump: Pump, tile: Tile, block: Any) -> None:
+        """Put a tile before the executor's core says so."""
+        self.storage.put({tile: block})
 
     def seconds(self, task: Task) -> float:
         """How long a task takes; one that reads while it runs, the transfer at least."""

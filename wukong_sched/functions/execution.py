@@ -59,6 +59,9 @@ class Process:
     """Bytes that the process may have; 0: nobody knows."""
     invoker: Invoker
     helper: Executor
+    """Reads ahead."""
+    writer: Executor
+    """Writes behind."""
     renewer: Renewer
     is_fresh: bool = True
     """Whether no executor has run here yet."""
@@ -82,7 +85,7 @@ class Execution:
         self._news = News(process.cloud.objects(), job.name.job, self._mark, job.plan.news, self._began)
         self._lease = KeptLease(job.coordination, self._ending)
         self._core = ExecutorState(job.plan.program, job.plan.policy, message.id, deadline)
-        self._storage = WriteBehind(WarmStorage(MeteredStorage(job.storage, self._meter), job.recent), process.helper)
+        self._storage = WriteBehind(WarmStorage(MeteredStorage(job.storage, self._meter), job.recent), process.writer)
         self._pump = Pump(self._surroundings(), self._core, self._token)
 
     def _surroundings(self) -> Surroundings:
@@ -102,7 +105,7 @@ class Execution:
             self._lease.gone.is_set,
             self._sleep,
             self._ran,
-            expect=metered.expect,
+            expect=self._expect,
             spent=meter.spent,
             trace=self._trace,
             waited=self._waited,
@@ -119,7 +122,7 @@ class Execution:
                 self._pump.pump()
         finally:
             renewer.drop()
-            self._metered.forget()
+            self._metered.close()
             self._storage.close()
             # Whatever still refers to this executor must not keep its blocks until the collector comes by.
             self._pump.memory.clear()
@@ -137,6 +140,13 @@ class Execution:
     def _free(self) -> int:
         free = self._process.invoker.free()
         return self._share - 1 if free is None else free
+
+    def _expect(self, tiles: Sequence[Tile], meanwhile: bool) -> None:
+        """Sources will be read; ahead only by a first attempt, and as long as half of the memory is left for tasks."""
+        size, memory = self._job.plan.program.nbytes, self._process.memory
+        tight = memory and resident_bytes() + sum(map(size, tiles)) > HALF * memory
+        if not meanwhile or not (tight or self._lease.is_suspect):
+            self._metered.expect(tiles, meanwhile)
 
     def _sleep(self, seconds: float) -> None:
         self._lease.gone.wait(seconds)
@@ -161,13 +171,16 @@ class Execution:
     def _made(self, task: Task, results: Sequence[Any]) -> None:
         """A task has run: what of its results must be stored in any case is on its way at once."""
         plan = self._job.plan
+        if self._lease.gone.is_set():  # the job may have been swept, and nobody would sweep this
+            return
         for tile, block in early(plan.program, plan.policy, task, results):
             self._storage.begin(tile, block)
 
     # ---- the report
 
     def _ending(self, commit: Commit) -> None:
-        """The next commit ends the job: whoever waits for that shall find all it wants to know."""
+        """The next commit ends the job: whoever waits for that shall find all it wants to know, and may sweep."""
+        self._storage.close()
         if commit.failure is not None and self._pump.error is not None:
             name = self._job.name.job
             self._process.cloud.objects().put(

@@ -7,7 +7,7 @@ that come next, up to a number of bytes; what they bring is handed over when the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from typing import Any
 
 from wukong_sched.program import BlockReader, Program, Task, Tile
@@ -87,6 +87,8 @@ class ReadAhead:
         self.streams = program.streams
         self._read = program.read if read is None else read
         self._coming: dict[Tile, Future[Any]] = {}
+        self._ahead: dict[Tile, Future[Any]] = {}
+        """What is read while something else is done; other reads come between."""
 
     def expect(self, tiles: Sequence[Tile], meanwhile: bool = False) -> None:
         """Read those of these tiles that are sources beside each other; `read` hands them over.
@@ -94,21 +96,29 @@ class ReadAhead:
         A single one is left to whoever asks for it, unless he does something else `meanwhile`.
         """
         sources = [tile for tile in tiles if not (self.is_task_array(tile[0]) or self.is_cheap(tile[0]))]
-        coming = {tile: future for tile in sources if (future := self._coming.pop(tile, None)) is not None}
-        self.forget()
+        there, other = (self._ahead, self._coming) if meanwhile else (self._coming, self._ahead)
+        kept = {tile: future for tile in sources if (future := there.pop(tile, None)) is not None}
+        self._give_up(there)
         if meanwhile or len(sources) > 1:
-            coming |= {tile: self._helper.submit(self._read, tile) for tile in sources if tile not in coming}
-        self._coming = coming
+            new = [tile for tile in sources if tile not in kept and tile not in other]
+            kept |= {tile: self._helper.submit(self._read, tile) for tile in new}
+        there.update(kept)
 
-    def forget(self) -> None:
-        """Give up what was expected and not asked for."""
-        for future in self._coming.values():
+    def close(self) -> None:
+        """Give up what was expected and not asked for; nothing is read any more afterwards."""
+        running = [*self._coming.values(), *self._ahead.values()]
+        for expected in (self._coming, self._ahead):
+            self._give_up(expected)
+        wait(running)
+
+    def _give_up(self, expected: dict[Tile, Future[Any]]) -> None:
+        for future in expected.values():
             future.cancel()
-        self._coming.clear()
+        expected.clear()
 
     def read(self, tile: Tile) -> Any:
         """The block of a source, or of a cheap tile."""
-        future = self._coming.pop(tile, None) if self._coming else None
+        future = self._coming.pop(tile, None) or self._ahead.pop(tile, None)
         return self._read(tile) if future is None else self._awaited(future)
 
     def __len__(self) -> int:

@@ -100,8 +100,9 @@ class Submitted:
                 self.storage.sweep()
             return False
         self.watch(self.name)
-        share = max(1, self.share // len(roots))
-        invoker.invoke([Message(self.name, root.id, share).to_json() for root in roots])
+        least, more = divmod(self.share, len(roots))
+        shares = [max(1, least + (number < more)) for number in range(len(roots))]
+        invoker.invoke([Message(self.name, root.id, mine).to_json() for root, mine in zip(roots, shares, strict=True)])
         return True
 
     def wait(self, trouble: Callable[[], str] = lambda: "", seconds: float = math.inf) -> None:

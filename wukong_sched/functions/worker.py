@@ -27,6 +27,7 @@ from wukong_sched.functions.lease import Renewer
 from wukong_sched.functions.plan import Plan, fingerprint, load_plan, program_key
 from wukong_sched.functions.readahead import READERS
 from wukong_sched.functions.warm import Recent
+from wukong_sched.functions.writebehind import WRITERS
 from wukong_sched.messages import Commit
 from wukong_sched.storage.keys import Keys, never
 
@@ -70,8 +71,8 @@ class Worker:
         self, cloud: Cloud, key: bytes, memory: int = 0, arithmetic: Callable[[], str] = lambda: ""
     ) -> None:
         self._arithmetic = cache(arithmetic)
-        helper = ThreadPoolExecutor(READERS, "readahead")
-        self.process = Process(cloud, key, memory, cloud.invoker(), helper, Renewer(1.0))
+        helper, writer = ThreadPoolExecutor(READERS, "readahead"), ThreadPoolExecutor(WRITERS, "writebehind")
+        self.process = Process(cloud, key, memory, cloud.invoker(), helper, writer, Renewer(1.0))
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._job: Job | None = None
 

@@ -15,6 +15,9 @@ from wukong_sched.program import Program, Task, Tile
 from wukong_sched.storage.blocks import nbytes_of
 from wukong_sched.storage.protocol import Storage
 
+WRITERS = 2
+"""Threads that write behind: one value is encoded while another's bytes pass."""
+
 
 def early(program: Program, policy: Policy, task: Task, results: Sequence[Any]) -> Iterator[tuple[Tile, Any]]:
     """The wanted tiles among a task's results, if these take longer to move than a request takes in any case."""
