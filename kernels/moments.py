@@ -118,8 +118,8 @@ def join_gram(blocks: Sequence[Block]) -> Block:
 
 
 def part(weights: Block | None, start: int, rows: int) -> Block | None:
-    """So many weights from a place on; none of none."""
-    return None if weights is None else weights[start : start + rows]
+    """So many weights from a place on, as float64, so that means and roots of weights are; none of none."""
+    return None if weights is None else weights[start : start + rows].astype(np.float64, copy=False)
 
 
 def _centered(x: Block, weights: Block | None) -> tuple[float, Block, Block]:

@@ -75,7 +75,7 @@ class LocalCluster:
 
     `executor` is "threads", "functions" or "aws", as in `sarray.config`, which also says the default. Parameters of
     Wukong's and distributed's clusters (`FORMER`) are accepted; one `FormerParameter` warning says what is used
-    instead. Raises TypeError for any other.
+    instead. Raises TypeError for any other, and ValueError for an executor that there is not.
     """
 
     def __init__(self, n_workers: int | None = None, *, executor: str | None = None, **former: Any) -> None:
@@ -83,6 +83,8 @@ class LocalCluster:
         if unknown:
             known = ", ".join(["n_workers", "executor", *FORMER])
             raise TypeError(f"LocalCluster has no parameter {sorted(unknown)[0]!r}; known: {known}")
+        if executor is not None:
+            _check_executor(executor)
         if former:
             warnings.warn(_advice(former), FormerParameter, stacklevel=2)
         self.n_workers = n_workers or None
@@ -101,6 +103,13 @@ class LocalCluster:
 
     def close(self) -> None:
         """Nothing to end: functions stay warm for later computations, and end with this process."""
+
+
+def _check_executor(name: str) -> None:
+    from sarray.executors import EXECUTORS
+
+    if name not in EXECUTORS:
+        raise ValueError(f"there is no executor {name!r}; known: {', '.join(EXECUTORS)}")
 
 
 def _advice(former: Iterable[str]) -> str:

@@ -25,11 +25,15 @@ from functools import partial
 from types import MethodType
 from typing import Any, Final, cast, overload
 
+import numpy as np
+
 from wukong_sched.choice import choice
+from wukong_sched.drivers import serial
 from wukong_sched.drivers.named import Progress, driver_of, run_named
+from wukong_sched.drivers.pump import inside_task
 from wukong_sched.errors import TaskError
 from wukong_sched.explicit import Explicit
-from wukong_sched.futures.arguments import Slot, filled, slotted
+from wukong_sched.futures.arguments import Slot, filled, replaced, slotted
 from wukong_sched.futures.parcel import Failed, Parcel, Returned, packed
 from wukong_sched.storage import pickled
 from wukong_sched.storage.memory import MemoryStorage
@@ -55,9 +59,13 @@ class Noted:
         return self._function(*args, **kwargs)
 
     def token(self, keys: list[str]) -> str:
-        """A name that only the same call of the same values has; a random one if the call cannot be pickled."""
+        """A name that only the same call of the same values has; a random one if the call cannot be pickled.
+
+        Two calls that are the same may be named differently, if their arguments are pickled differently.
+        """
+        args, kwargs = self._arguments
         try:
-            data = pickled.dumps((self._function, self._arguments, keys))
+            data = pickled.dumps((self._function, replaced((args, sorted(kwargs.items())), _in_order), keys))
         except Exception:  # whatever an argument's own pickling raises
             return uuid.uuid4().hex
         return hashlib.blake2b(data, digest_size=16).hexdigest()
@@ -65,6 +73,12 @@ class Noted:
     def packed(self) -> Parcel:
         """The body for other processes."""
         return Parcel(self.__name__, pickled.dumps_by_value(self._function), packed(*self._arguments))
+
+
+def _in_order(value: Any) -> Any:
+    """An array's elements in one order, however they lie in memory."""
+    strided = type(value) is np.ndarray and not value.flags.c_contiguous
+    return value.copy(order="C") if strided else value
 
 
 def _operator(function: Callable[..., Any]) -> Callable[..., Delayed]:
@@ -134,7 +148,7 @@ class Delayed(Operators):
     def __ne__(self, other: object) -> Any:
         return _noted(operator.ne, (self, other), {}, pure=True)
 
-    def __call__(self, *args: Any, pure: bool = False, dask_key_name: str = "", **kwargs: Any) -> Delayed:
+    def __call__(self, /, *args: Any, pure: bool = False, dask_key_name: str = "", **kwargs: Any) -> Delayed:
         """A call of the value; `dask_key_name` names the result."""
         return _noted(_called, (self, *args), kwargs, pure=pure, key=dask_key_name)
 
@@ -166,7 +180,7 @@ class Attribute(Delayed):
 
     __slots__ = ()
 
-    def __call__(self, *args: Any, pure: bool = False, dask_key_name: str = "", **kwargs: Any) -> Delayed:
+    def __call__(self, /, *args: Any, pure: bool = False, dask_key_name: str = "", **kwargs: Any) -> Delayed:
         """A call of the method."""
         (_, name), _ = self._body._arguments
         return _noted(_method, (self._needs[0], name, *args), kwargs, pure=pure, key=dask_key_name)
@@ -194,7 +208,7 @@ class Leaf(Delayed):
         """Within a class: a method, whose calls are delayed."""
         return self if owner is None else MethodType(self, owner)
 
-    def __call__(self, *args: Any, pure: bool | None = None, dask_key_name: str = "", **kwargs: Any) -> Delayed:
+    def __call__(self, /, *args: Any, pure: bool | None = None, dask_key_name: str = "", **kwargs: Any) -> Delayed:
         """A call of the function."""
         asked = self._pure if pure is None else pure
         return _noted(self._value, args, kwargs, pure=asked, key=dask_key_name, nout=self._nout)
@@ -204,11 +218,11 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
 
-def _method(owner: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+def _method(owner: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
     return getattr(owner, name)(*args, **kwargs)
 
 
@@ -307,7 +321,8 @@ def compute(
     `executor` is "threads", "serial", "functions" or "simulate"; unless given, what an open `Client` or Dask's
     configuration says, or else "threads". `workers`, `progress` and `trace` are as of
     `wukong_sched.drivers.named.run_named`. Of Dask, `scheduler` (`wukong_sched.choice`) and `num_workers` say the same;
-    `optimize_graph` changes nothing. Raises what a task raised, with a note of the task's story.
+    `optimize_graph` changes nothing. Within a task everything is computed where the task is, one after the other.
+    Raises what a task raised, with a note of the task's story.
 
     >>> x = delayed(10)
     >>> compute(x, [x + 1, 2], {"a": x * x}, executor="serial")
@@ -315,6 +330,8 @@ def compute(
     """
     executor, workers = choice(executor, workers or num_workers, scheduler)
     driver_of(executor)
+    nested = inside_task()
+    executor = "serial" if nested else executor
     value, wanted = _slots(args) if traverse else _at_top(args)
     if not wanted:
         return args
@@ -322,7 +339,10 @@ def compute(
         tasks = _tasks(wanted, (lambda body: body.packed()) if executor in AWAY else (lambda body: body))
     program, storage = Explicit.from_mapping(tasks, [need.key for need in wanted]), MemoryStorage()
     try:
-        run_named(program, storage, executor, workers, progress=progress, trace=trace)
+        if nested:
+            serial.run(program, storage)
+        else:
+            run_named(program, storage, executor, workers, progress=progress, trace=trace)
     except TaskError as error:
         if error.__cause__ is None:
             raise
@@ -334,16 +354,19 @@ def compute(
     return results
 
 
-def persist(*args: Any, **options: Any) -> tuple[Any, ...]:
-    """The arguments with every delayed one computed and kept in this process, in one job; options as of `compute`.
+def persist(*args: Any, traverse: bool = True, **options: Any) -> tuple[Any, ...]:
+    """The arguments with all that is delayed in them computed and kept in this process, in one job.
+
+    What is delayed in containers too, unless `traverse` is false; other options are those of `compute`.
 
     >>> (kept,) = persist(delayed(sum)([1, 2]), executor="serial")
     >>> (kept + 1).compute(executor="serial")
     4
     """
-    values = compute(*args, traverse=False, **options)
-    pairs = zip(args, values, strict=True)
-    return tuple(_known(each, value) if isinstance(each, Delayed) else each for each, value in pairs)
+    value, wanted = _slots(args) if traverse else _at_top(args)
+    values = compute(*wanted, traverse=False, **options)
+    kept: tuple[Any, ...] = filled(value, [_known(*pair) for pair in zip(wanted, values, strict=True)])
+    return kept
 
 
 def _known(given: Delayed, value: Any) -> Delayed:

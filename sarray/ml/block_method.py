@@ -55,9 +55,11 @@ class BlockScore:
     estimator: Any
     mean: bool
 
-    def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
-        """One number, as an array."""
-        score = float(self.estimator.score(block)) if len(block) else 0.0
+    def __call__(self, block: NDArray[Any], *weights: NDArray[Any]) -> NDArray[Any]:
+        """One number, as an array; of rows, and perhaps a column of their weights."""
+        options = {"sample_weight": weights[0][:, 0]} if weights else {}
+        blank = not len(block) or any(not each.any() for each in weights)  # scikit-learn refuses weights all zero
+        score = 0.0 if blank else float(self.estimator.score(block, **options))
         return np.array([score * len(block) if self.mean else score])
 
 
@@ -142,22 +144,34 @@ def _columns(result: Any, found: Sequence[Any]) -> list[Any]:
 
 
 def map_rows(
-    function: Callable[..., Any], token: str, x: Any, tail: tuple[int, ...], dtype: np.dtype[Any], one: bool = False
+    function: Callable[..., Any],
+    token: str,
+    x: Any,
+    tail: tuple[int, ...],
+    dtype: np.dtype[Any],
+    *beside: Any,
+    one: bool = False,
 ) -> Any:
-    """The function of every block of rows, which returns as many rows, or `one`; each is as wide as `tail` says."""
+    """The function of every block of rows, which returns as many rows, or `one`; each is as wide as `tail` says.
+
+    Blocks of what is `beside` x, of the same kind as x and with as many blocks, go to the function too.
+    """
     if is_dask(x):
-        return _map_dask(function, x, tail, dtype, one)
+        return _map_dask(function, x, tail, dtype, beside, one)
     array = _array(x)
     grid = Grid.regular(array.numblocks[0], 1) if one else array.expression.chunks[0]
     frame = Frame(array.numblocks, tuple(range(1, array.ndim)), tuple(range(1, len(tail) + 1)))
     chunks = (grid, *(whole(extent) for extent in tail))
     kind = dtype if dtype.kind in TEXT else numeric(dtype, "ParallelPostFit")
     call = Call(Held(token, function), frame, chunks, kind.str)
-    return Array(mapped((array.expression,), call))
+    return Array(mapped((array.expression, *(each.expression for each in beside)), call))
 
 
-def _map_dask(function: Any, x: Any, tail: tuple[int, ...], dtype: np.dtype[Any], one: bool) -> Any:
+def _map_dask(
+    function: Any, x: Any, tail: tuple[int, ...], dtype: np.dtype[Any], beside: tuple[Any, ...], one: bool
+) -> Any:
     rows = (1,) * x.numblocks[0] if one else x.chunks[0]
     axes: dict[str, Any] = {"drop_axis": list(range(1, x.ndim)), "new_axis": list(range(1, len(tail) + 1)) or None}
     meta = np.empty((0,) * (1 + len(tail)), dtype)
-    return x.map_blocks(function, dtype=dtype, chunks=(rows, *((extent,) for extent in tail)), meta=meta, **axes)
+    chunks = (rows, *((extent,) for extent in tail))
+    return x.map_blocks(function, *beside, dtype=dtype, chunks=chunks, meta=meta, **axes)

@@ -1,6 +1,7 @@
 """Problems to try estimators on, of any size: drawn block by block where a block is needed.
 
 scikit-learn's models, with numbers of our own: values depend on the seed and their place alone, whatever the chunks.
+To the last bit: products are summed in one order here (`product`), which BLAS changes with the number of rows.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sarray.array import Array, as_array
+from sarray.array import Array
 from sarray.grid import Chunks
 from sarray.mapping import map_blocks
-from sarray.ml.rows import whole_rows
-from sarray.random import default_rng
+from sarray.random import Generator, default_rng
 
 RandomState = int | np.random.RandomState | np.random.Generator | None
 """What says which random numbers are drawn."""
+ROWS = 1024
+"""Rows that are multiplied at a time, which stay in cache."""
 
 
 def make_regression(
@@ -67,16 +69,17 @@ def make_regression(
     >>> X.shape, y.shape, int((w != 0).sum())
     ((1000, 5), (1000,), 2)
     """
-    _check_sizes("make_regression", n_samples=n_samples, n_features=n_features, n_targets=n_targets)
+    _check_sizes("make_regression", 1, n_samples=n_samples, n_features=n_features, n_targets=n_targets)
+    _check_sizes("make_regression", 0, n_informative=n_informative)
+    _check_range("make_regression", noise=noise)
     seed = _seed(random_state)
     small, large = np.random.default_rng(seed), default_rng(seed)
     weights = np.zeros((n_features, n_targets))
     count = min(n_features, n_informative)
     weights[:count] = 100 * small.random((count, n_targets))
     weights = small.permutation(weights) if shuffle else weights
-    X = large.standard_normal((n_samples, n_features), chunks=_rows(chunks))
-    whole_rows("make_regression", X, X.chunks)
-    y = X @ as_array(weights) + bias
+    X = _normal("make_regression", large, (n_samples, n_features), chunks)
+    y = map_blocks(Product(weights), X, dtype="f8", chunks=(X.chunks[0], n_targets)) + bias
     if noise > 0:
         y = y + large.normal(scale=noise, size=y.shape, chunks=y.chunks)
     y, weights = (y, weights) if n_targets > 1 else (y[:, 0], weights[:, 0])
@@ -140,9 +143,13 @@ def make_classification(
     >>> X.shape, y.chunks[0] == X.chunks[0], sorted(set(y.compute().tolist()))
     ((1000, 4), True, [0, 1])
     """
-    _check_sizes("make_classification", n_samples=n_samples, n_features=n_features, n_classes=n_classes)
+    _check_sizes("make_classification", 1, n_samples=n_samples, n_features=n_features, n_classes=n_classes)
+    _check_sizes("make_classification", 1, n_informative=n_informative, n_clusters_per_class=n_clusters_per_class)
+    _check_sizes("make_classification", 0, n_redundant=n_redundant, n_repeated=n_repeated)
+    _check_range("make_classification", class_sep=class_sep)
+    _check_range("make_classification", 1.0, flip_y=flip_y)
     useful, clusters = n_informative + n_redundant + n_repeated, n_classes * n_clusters_per_class
-    if useful > n_features or min(n_informative, n_clusters_per_class) < 1 or clusters > 2**n_informative:
+    if useful > n_features or clusters > 2**n_informative:
         raise ValueError(
             f"make_classification: {useful} informative, redundant and repeated features of {n_features}, and "
             f"{clusters} clusters of 2 ** n_informative={2**n_informative} corners; write more features"
@@ -155,16 +162,45 @@ def make_classification(
         small.uniform(-1, 1, (n_informative, n_redundant)),
         small.integers(0, n_informative + n_redundant, n_repeated),
         small.permutation(n_features) if shuffle else np.arange(n_features),
-        small.uniform(-class_sep, class_sep, n_features) if shift is None else np.asarray(shift, np.float64),
-        small.uniform(1, 101, n_features) if scale is None else np.asarray(scale, np.float64),
+        small.uniform(-class_sep, class_sep, n_features) if shift is None else _each("shift", shift, n_features),
+        small.uniform(1, 101, n_features) if scale is None else _each("scale", scale, n_features),
     )  # fmt: skip
-    noise = large.standard_normal((n_samples, n_features), chunks=_rows(chunks))
-    whole_rows("make_classification", noise, noise.chunks)
+    noise = _normal("make_classification", large, (n_samples, n_features), chunks)
     drawn = large.random((n_samples, 3), chunks=(noise.chunks[0], 3))
     labels = Labels(_shares(weights, n_classes).cumsum(), n_clusters_per_class, flip_y)
     clusters_of = map_blocks(labels.clusters, drawn, dtype=np.int64, chunks=(noise.chunks[0], 1))
     classes = map_blocks(labels.classes, drawn, dtype=np.int64, drop_axis=1)
     return map_blocks(model, noise, clusters_of, dtype="f8"), classes
+
+
+def product(x: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
+    """x w, the sums in the order of columns of x whatever the rows, leaving out rows of w that are zero.
+
+    2 m n t flops for x of m x n and w of n x t, at the speed of memory in cache rather than that of BLAS.
+
+    >>> product(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0], [10.0]]))
+    array([[21.],
+           [43.]])
+    """
+    found = np.zeros((len(x), w.shape[1]))
+    used = np.flatnonzero(w.any(axis=1))
+    for start in range(0, len(x), ROWS):
+        columns, sums = np.ascontiguousarray(x[start : start + ROWS, used].T), found[start : start + ROWS].T.copy()
+        for column, weights in zip(columns, w[used], strict=True):
+            sums += np.multiply.outer(weights, column)
+        found[start : start + ROWS] = sums.T
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Targets of a block of samples."""
+
+    weights: NDArray[Any]
+
+    def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
+        """The block times the weights."""
+        return product(block, self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +248,9 @@ class Clusters:
         x, inner = noise.copy(), self.corners.shape[1]
         for number, (corner, stretch) in enumerate(zip(self.corners, self.stretch, strict=True)):
             own = cluster[:, 0] == number
-            x[own, :inner] = noise[own, :inner] @ stretch + corner
+            x[own, :inner] = product(noise[own, :inner], stretch) + corner
         stop = inner + self.combine.shape[1]
-        x[:, inner:stop] = x[:, :inner] @ self.combine
+        x[:, inner:stop] = product(x[:, :inner], self.combine)
         x[:, stop : stop + len(self.repeat)] = x[:, self.repeat]
         found: NDArray[Any] = (x[:, self.order] + self.shift) * self.scale
         return found
@@ -242,17 +278,33 @@ def _shares(weights: ArrayLike | None, classes: int) -> NDArray[Any]:
     return shares
 
 
-def _rows(chunks: Chunks) -> Chunks:
-    """Chunks with all columns in one."""
-    if isinstance(chunks, (int, str)):
-        return (chunks, -1)
-    return chunks
+def _normal(name: str, large: Generator, shape: tuple[int, int], chunks: Chunks) -> Array:
+    """Standard normal numbers in chunks of rows; ValueError if columns are asked for in several chunks."""
+    found = large.standard_normal(shape, chunks=(chunks, -1) if isinstance(chunks, (int, str)) else chunks)
+    if found.numblocks[1] > 1:
+        raise ValueError(f"{name}: chunks={chunks!r} cuts rows; write chunks=({max(found.chunks[0])}, -1)")
+    return found
 
 
-def _check_sizes(name: str, **sizes: int) -> None:
+def _check_sizes(name: str, least: int, **sizes: int) -> None:
     for each, value in sizes.items():
-        if operator.index(value) < 1:
-            raise ValueError(f"{name}: {each}={value}; write 1 or more")
+        if operator.index(value) < least:
+            raise ValueError(f"{name}: {each}={value}; write {least} or more")
+
+
+def _check_range(name: str, most: float = np.inf, **numbers: float) -> None:
+    for each, value in numbers.items():
+        if not 0 <= value <= most:
+            reach = "up" if most == np.inf else f"to {most:g}"
+            raise ValueError(f"{name}: {each}={value}; write a number from 0 {reach}")
+
+
+def _each(name: str, given: ArrayLike, features: int) -> NDArray[Any]:
+    """One number, or one of each feature."""
+    found = np.asarray(given, np.float64)
+    if found.shape not in ((), (features,)):
+        raise ValueError(f"make_classification: {name} has shape {found.shape}; write a number, or {features} of them")
+    return found
 
 
 def _seed(random_state: RandomState) -> int:

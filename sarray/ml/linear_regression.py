@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sarray.ml.metrics import r2_score
 from sarray.ml.parameters import instead_of
 from sarray.ml.row_moments import FACTOR, Moments, moments, threads_for, uncentred
-from sarray.ml.rows import FLOATS, lazy, like_rows, samples, weights_of
+from sarray.ml.rows import FLOATS, is_lazy, lazy, like_rows, samples, weights_of
 
 ROUNDING = 32 * np.finfo(np.float64).eps
 """Standard deviation, as a share of the mean, up to which a feature is constant."""
@@ -57,8 +57,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         if lazy(X) is None:
             X, y = validate_data(self, X, y, y_numeric=True, multi_output=True, dtype=list(FLOATS))
         else:
-            X = samples(self, X, reset=True)
-            y = like_rows(y, X)
+            X = samples(self, X, reset=True, whole=True)
+            y = like_rows(y if is_lazy(y) else _targets(y), X)
         weights = weights_of(sample_weight, X)
         n = X.shape[1]
         with threads_for(n):
@@ -82,6 +82,12 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """The coefficient of determination of the predictions: a number, or a lazy one if X or y is lazy."""
         return r2_score(y, self.predict(X), sample_weight=sample_weight)
+
+
+def _targets(y: Any) -> NDArray[Any]:
+    """Targets in memory, as scikit-learn checks them beside samples: finite numbers, which objects may be, too."""
+    checked: NDArray[Any] = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+    return checked
 
 
 def _without_constants(found: Moments, n: int) -> NDArray[Any]:

@@ -90,12 +90,17 @@ def r2_score(
     true, predicted, weights = _aligned("r2_score", y_true, y_pred, sample_weight)
     if true.shape[0] < 2:
         raise ValueError(f"r2_score: needs two samples, got {true.shape[0]}")
-    true, predicted = (each if each.ndim == 2 else each[:, None] for each in (true, predicted))
+    true, predicted = (_floats(each) if each.ndim == 2 else _floats(each)[:, None] for each in (true, predicted))
     weights = 1.0 if weights is None else weights[:, None]
     total = (true * 0.0 + weights).sum(axis=0)
     residual = (weights * (true - predicted) ** 2).sum(axis=0)
     spread = (weights * (true - (weights * true).sum(axis=0) / total) ** 2).sum(axis=0)
     return combine(_ratios(residual, spread, force_finite), spread)
+
+
+def _floats(values: Any) -> Any:
+    """The same as floating-point numbers: squares of small integers do not fit their type, and bool has no -."""
+    return values.astype(np.float64) if values.dtype.kind in "biu" else values
 
 
 def _combining(multioutput: Any) -> Callable[[Any, Any], Any]:

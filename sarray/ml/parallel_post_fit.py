@@ -19,7 +19,7 @@ from sarray.array import identity_token
 from sarray.creation import from_array
 from sarray.ml.block_method import call_blocks
 from sarray.ml.post_fit_score import METRICS, default_metric, own_score
-from sarray.ml.rows import in_memory, is_dask, is_lazy, lazy
+from sarray.ml.rows import in_memory, is_dask, is_lazy, lazy, rows_of_dask
 
 SEED = "random_state"
 WEIGHTS = {"sample_weight"}
@@ -152,7 +152,7 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         if array is None or not isinstance(found, np.ndarray):
             return found
         if is_dask(X):
-            return _rows_of_dask(X, found)
+            return rows_of_dask(X, found)
         return from_array(found, chunks=(array.chunks[0], *found.shape[1:]))
 
     # -- what blocks become -------------------------------------------------------------------------------------------
@@ -197,8 +197,9 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any = None, **options: Any) -> Any:
         """The score by `scoring`, or the estimator's own; a lazy number of lazy samples.
 
-        Lazy are accuracy, the coefficient of determination, and scores of scikit-learn's clusterers and densities. By
-        any other `scoring` predictions are computed here, in parallel, and read into memory.
+        Lazy are accuracy, the coefficient of determination, and scores of scikit-learn's clusterers and densities, to
+        which `y` means nothing. By any other `scoring` predictions are computed here, in parallel, and read into
+        memory. TypeError for a score that is no sum over samples, and for options that it does not take.
         """
         check_is_fitted(self)
         if not is_lazy(X) and not is_lazy(y):
@@ -206,7 +207,9 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             return self.estimator_.score(X, y, **options) if own else self._scored(self.scoring, X, y, options)
         metric = self.scoring if self.scoring is not None else default_metric(self.estimator_)
         if metric is None:
-            return own_score(self.estimator_, self._token, X)
+            if not is_lazy(X):
+                return self.estimator_.score(X, in_memory(y), **options)
+            return own_score(self.estimator_, self._token, X, options)
         if isinstance(metric, str) and metric in METRICS:
             return METRICS[metric](y, self.predict(X), **options)
         return self._scored(metric, X, in_memory(y), {name: in_memory(value) for name, value in options.items()})
@@ -275,19 +278,3 @@ def _takes_targets(method: Callable[..., Any]) -> bool:
     """Whether a method has a place for y, as all have but those that fit to labels alone."""
     kinds = [each.kind for each in inspect.signature(method).parameters.values()]
     return kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
-
-
-def _rows_of_dask(x: Any, values: Any) -> Any:
-    """Values in memory as a Dask array whose rows are cut like those of x."""
-    stops = np.cumsum([0, *x.chunks[0]])
-
-    def rows(block: Any, block_id: tuple[int, ...] = (0,)) -> Any:
-        return values[stops[block_id[0]] : stops[block_id[0] + 1]]
-
-    meta = np.empty((0,) * values.ndim, values.dtype)
-    new = list(range(1, values.ndim)) or None
-    chunks = (x.chunks[0], *((extent,) for extent in values.shape[1:]))
-    drop = list(range(1, x.ndim))
-    return x.map_blocks(rows, dtype=values.dtype, chunks=chunks, drop_axis=drop, new_axis=new, meta=meta)
-
-

@@ -83,7 +83,7 @@ class PCA(Projection):
     def fit(self, X: Any, y: Any = None) -> PCA:
         """Components of X; `y` is not used. ValueError for NaN, infinities and an n_components that there is not."""
         one_of("PCA", "svd_solver", self.svd_solver, SOLVERS)
-        X = samples(self, X, reset=True, least=2)
+        X = samples(self, X, reset=True, least=2, whole=True)
         _check_count(self.n_components, min(X.shape))
         with threads_for(X.shape[1]):
             self._set_attributes(self._spectrum(X), X.dtype)

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.frozen import FrozenEstimator
 
+from sarray.array import Array
 from sarray.ml.block_method import BlockScore, map_rows
+from sarray.ml.linear_regression import LinearRegression
 from sarray.ml.metrics import accuracy_score, r2_score
-from sarray.ml.rows import is_dask, lazy, whole_rows
+from sarray.ml.rows import is_dask, lazy, like_rows, rows_of_dask, whole_rows, with_shape
 
 METRICS: Mapping[str, Callable[..., Any]] = {"accuracy": accuracy_score, "r2": r2_score}
 """Scorers, by scikit-learn's names, that are lazy; all others read the predictions, and score those."""
 
 SUMS = {"KMeans", "MiniBatchKMeans", "BisectingKMeans", "KernelDensity"}
 MEANS = {"PCA", "FactorAnalysis", "GaussianMixture", "BayesianGaussianMixture"}
-"""Estimators of scikit-learn whose own score of samples is a sum over them; a mean."""
+"""Estimators of scikit-learn, and of this package, whose own score of samples is a sum over them; a mean."""
+KNOWN = ("sklearn.", "sarray.ml.")
+"""Where the estimators are whose scores those names speak of."""
+OWNERS: Mapping[Any, str] = {
+    ClassifierMixin.score: "accuracy",
+    DummyClassifier.score: "accuracy",
+    RegressorMixin.score: "r2",
+    DummyRegressor.score: "r2",
+    LinearRegression.score: "r2",
+}
+"""Methods `score`, and the metrics that they compute."""
 
 
 def default_metric(estimator: Any) -> Any:
@@ -28,15 +44,27 @@ def default_metric(estimator: Any) -> Any:
     >>> default_metric(make_pipeline(SVC()))
     'accuracy'
     """
-    last = getattr(estimator, "steps", None)
-    if last is not None:
-        return default_metric(last[-1][1])
-    best = getattr(estimator, "best_estimator_", None)
-    if best is not None:  # a search scores by what it searched by
-        return default_metric(best) if estimator.scoring is None else _searched_by(estimator)
-    score = getattr(type(estimator), "score", None)
-    owners = {ClassifierMixin.score: "accuracy", RegressorMixin.score: "r2"}
-    return owners.get(score) if score is not None else None
+    last = _last(estimator)
+    if hasattr(last, "best_estimator_"):  # a search scores by what it searched by
+        return default_metric(last.best_estimator_) if last.scoring is None else _searched_by(last)
+    return OWNERS.get(getattr(type(last), "score", None))
+
+
+def _last(estimator: Any) -> Any:
+    """The estimator that scores: the last step of a pipeline, and what is within a frozen one."""
+    while True:
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        else:
+            return estimator
+
+
+def _scoring(estimator: Any) -> Any:
+    """The estimator that scores by itself: of a search that is not asked for a metric, the best that it found."""
+    last = _last(estimator)
+    return _scoring(last.best_estimator_) if hasattr(last, "best_estimator_") else last
 
 
 def _searched_by(search: Any) -> Any:
@@ -45,16 +73,54 @@ def _searched_by(search: Any) -> Any:
     return search.scorer_[search.refit]
 
 
-def own_score(estimator: Any, token: str, x: Any) -> Any:
-    """A clusterer's or a density's score of lazy samples, a lazy number; TypeError if it is no sum over samples."""
-    names = {kind.__name__ for kind in type(estimator).__mro__ if kind.__module__.startswith("sklearn.")}
-    if not names & (SUMS | MEANS):
+def own_score(estimator: Any, token: str, x: Any, options: Mapping[str, Any]) -> Any:
+    """A clusterer's or a density's score of lazy samples, a lazy number; targets mean nothing to any of them.
+
+    Their weights are cut like the samples. Raises TypeError for scores that are no sums over samples, and for options
+    that the score does not take.
+    """
+    kind = _scoring(estimator)
+    names = {each.__name__ for each in type(kind).__mro__ if each.__module__.startswith(KNOWN)}
+    whose = next((each for each in type(kind).__mro__ if "score" in vars(each)), object)
+    if not (names & (SUMS | MEANS) and whose.__module__.startswith(KNOWN)):
         raise TypeError(
-            f"nobody knows whether the score of {type(estimator).__name__} is a sum over samples; give "
+            f"nobody knows whether the score of {type(kind).__name__} is a sum over samples; give "
             "ParallelPostFit(estimator, scoring=...), or score(X.compute()) if it fits into memory"
         )
+    weights = _weights(kind, options)
     array: Any = x if is_dask(x) else lazy(x)
     whole_rows("score", x, array.chunks)
     mean = bool(names & MEANS)
-    parts = map_rows(BlockScore(estimator, mean), f"{token}-score", x, (), np.dtype(np.float64), one=True)
-    return parts.sum() / array.shape[0] if mean else parts.sum()
+    count = with_shape(array).shape[0] if mean else 1
+    beside = () if weights is None else (_column(weights, array),)
+    score = BlockScore(_routed(estimator), mean)
+    parts = map_rows(score, f"{token}-score", x, (), np.dtype(np.float64), *beside, one=True)
+    return parts.sum() / count
+
+
+def _routed(estimator: Any) -> Any:
+    """The estimator without a search around it, which hands no weights on."""
+    return estimator.best_estimator_ if hasattr(estimator, "best_estimator_") else estimator
+
+
+def _weights(kind: Any, options: Mapping[str, Any]) -> Any:
+    """The weights among options; TypeError for any option that the score does not take."""
+    taken = inspect.signature(kind.score).parameters.keys() & {"sample_weight"}
+    for name in options.keys() - taken:
+        raise TypeError(
+            f"the score of {type(kind).__name__} of lazy samples takes no {name}; leave it out, or write "
+            f"score(X.compute(), {name}=...) if X fits into memory"
+        )
+    return options.get("sample_weight")
+
+
+def _column(weights: Any, x: Any) -> Any:
+    """Weights of samples as m x 1, cut like them: an `Array`, or a Dask array if they are Dask's."""
+    if isinstance(weights, Real):
+        weights = np.full(x.shape[0], float(weights))
+    if isinstance(x, Array):
+        return like_rows(weights, x)[:, None]
+    given: Any = with_shape(weights) if is_dask(weights) else np.asarray(weights)
+    if given.shape != with_shape(x).shape[:1]:
+        raise ValueError(f"there are {x.shape[0]} samples, and weights of shape {given.shape} to go with them")
+    return (given.rechunk((x.chunks[0],)) if is_dask(given) else rows_of_dask(x, given))[:, None]

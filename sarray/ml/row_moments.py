@@ -21,7 +21,8 @@ from kernels.qr import geqrt
 from sarray.array import Array
 from sarray.creation import from_array
 from sarray.mapping import map_blocks
-from sarray.ml.rows import like_rows, whole_rows
+from sarray.ml.in_task import computed_here
+from sarray.ml.rows import BAD_WEIGHTS, NO_WEIGHT, is_lazy, like_rows, whole_rows
 from sarray.reductions import tree_reduce
 from sarray.session_blas import single_threaded
 
@@ -45,6 +46,8 @@ class Pass:
         columns = list(beside)
         weights = columns.pop()[:, 0].astype(np.float64) if weighted else None
         rows = np.concatenate([x, *columns], axis=1) if columns else x
+        if weights is not None and not (np.isfinite(weights) & (weights >= 0)).all():
+            return np.full((self.height(rows.shape[1]), rows.shape[1]), np.nan)  # W, too, which is NaN of nothing else
         with np.errstate(invalid="ignore", over="ignore"):  # of infinities, which `finite` refuses
             return self.block(rows, weights)
 
@@ -60,7 +63,11 @@ COLUMNS = Pass(column_moments, join_columns, lambda p: 3)
 
 
 def pass_over(name: str, kind: Pass, x: Any, *beside: Any, weights: Any = None) -> NDArray[Any]:
-    """What the pass keeps of all rows of x, of other columns beside it, and of their weights; computed here."""
+    """What the pass keeps of all rows of x, of other columns beside it, and of their weights; computed here.
+
+    ValueError for weights that are negative, not finite, or all zero. Within a task, as where scikit-learn searches
+    on functions, what is in memory is computed by the task itself.
+    """
     rows = x if isinstance(x, Array) else from_array(x, chunks=("auto", -1))
     whole_rows(name, rows, rows.chunks)
     others = [like_rows(each, rows) for each in (*beside, *([] if weights is None else [weights]))]
@@ -68,7 +75,19 @@ def pass_over(name: str, kind: Pass, x: Any, *beside: Any, weights: Any = None) 
     width = rows.shape[1] + sum(each.shape[1] for each in others) - (weights is not None)
     sizes = ((kind.height(width),) * rows.numblocks[0], width)
     kept = map_blocks(_Block(kind, weights is not None), rows, *others, dtype=np.float64, chunks=sizes)
-    return tree_reduce(kept, kind.joined, ARITY).compute()
+    result = tree_reduce(kept, kind.joined, ARITY)
+    found = result.compute() if any(map(is_lazy, (x, *beside, weights))) else computed_here(result)
+    if weights is not None:
+        _check_weight(found[0], others[-1])
+    return found
+
+
+def _check_weight(sums: NDArray[Any], weights: Array) -> None:
+    """ValueError for weights that blocks found wrong, and for none; sums of 0 may also be of samples all missing."""
+    if np.isnan(sums).any():
+        raise ValueError(BAD_WEIGHTS)
+    if not sums.any() and not weights.any().compute():
+        raise ValueError(NO_WEIGHT)
 
 
 @dataclass(frozen=True, slots=True)

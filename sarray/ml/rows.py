@@ -16,6 +16,8 @@ import numpy as np
 from sarray.array import Array, as_array
 from sarray.creation import from_array
 
+BAD_WEIGHTS = "Negative values in data passed to `sample_weight`, or values that are not finite"
+NO_WEIGHT = "Sample weights must contain at least one non-zero number."
 FLOATS = (np.float64, np.float32)
 """Types of samples that stay what they are; others become float64."""
 
@@ -80,10 +82,25 @@ def like_rows(values: Any, x: Array) -> Array:
     return found.rechunk({0: x.chunks[0]} | ({1: -1} if found.ndim == 2 else {}))
 
 
-def samples(estimator: Any, x: Any, *, reset: bool, least: int = 1, **checks: Any) -> Any:
+def rows_of_dask(x: Any, values: Any) -> Any:
+    """Values in memory as a Dask array whose rows are cut like those of x."""
+    stops = np.cumsum([0, *x.chunks[0]])
+
+    def rows(block: Any, block_id: tuple[int, ...] = (0,)) -> Any:
+        return values[stops[block_id[0]] : stops[block_id[0] + 1]]
+
+    meta = np.empty((0,) * values.ndim, values.dtype)
+    new = list(range(1, values.ndim)) or None
+    chunks = (x.chunks[0], *((extent,) for extent in values.shape[1:]))
+    drop = list(range(1, x.ndim))
+    return x.map_blocks(rows, dtype=values.dtype, chunks=chunks, drop_axis=drop, new_axis=new, meta=meta)
+
+
+def samples(estimator: Any, x: Any, *, reset: bool, least: int = 1, whole: bool = False, **checks: Any) -> Any:
     """Checked samples: an `Array` of a lazy input, else a NumPy array by `validate_data`; of float64 or float32.
 
-    What can be known of a lazy input without reading it is checked: dimensions, type, features, number of samples.
+    What can be known of a lazy input without reading it is checked: dimensions, type, features, number of samples, and
+    that rows are `whole` if they must be.
     """
     found = lazy(x)
     if found is None:
@@ -97,6 +114,8 @@ def samples(estimator: Any, x: Any, *, reset: bool, least: int = 1, **checks: An
         raise ValueError(f"{name}: Complex data not supported; write X.real")
     if found.shape[0] < least or not found.shape[1]:
         raise ValueError(f"{name}: needs {least} sample(s) and a feature, got shape {found.shape}")
+    if whole:
+        whole_rows(name, x, found.chunks)
     _count_features(estimator, name, found.shape[1], reset)
     return found if found.dtype in FLOATS else found.astype(np.float64)
 
@@ -111,17 +130,20 @@ def _count_features(estimator: Any, name: str, count: int, reset: bool) -> None:
 
 
 def weights_of(values: Any, x: Any) -> Any:
-    """Sample weights as an array along the rows of x; ValueError if there are not as many, or one is negative."""
+    """Sample weights as an array along the rows of x; ValueError if there are not as many, or one is negative.
+
+    The values of lazy ones are looked at by whoever reads them.
+    """
     if values is None:
         return None
     if isinstance(values, Real):
         values = np.full(x.shape[0], float(values))
-    if lazy(values) is None:
-        values = np.asarray(values, np.float64)
-        if values.shape != (x.shape[0],):
-            raise ValueError(f"sample_weight.shape == {values.shape}, expected ({x.shape[0]},)")
+    values = values if is_lazy(values) else np.asarray(values, np.float64)
+    if values.shape != (x.shape[0],):
+        raise ValueError(f"sample_weight.shape == {values.shape}, expected ({x.shape[0]},)")
+    if not is_lazy(values):
         if not (np.isfinite(values).all() and (values >= 0).all()):
-            raise ValueError("Negative values in data passed to `sample_weight`, or values that are not finite")
+            raise ValueError(BAD_WEIGHTS)
         if not values.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
+            raise ValueError(NO_WEIGHT)
     return values

@@ -54,7 +54,7 @@ class StandardScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> StandardScaler:
         """Means and variances of X and of all samples seen before; `y` is not used."""
-        X = samples(self, X, reset=not hasattr(self, "_seen"), ensure_all_finite="allow-nan")
+        X = samples(self, X, reset=not hasattr(self, "_seen"), whole=True, ensure_all_finite="allow-nan")
         weights = weights_of(sample_weight, X)
         counted = weights if self.with_mean or self.with_std else None  # samples are left, as scikit-learn's
         found = pass_over("StandardScaler", COLUMNS, X, weights=counted)

@@ -48,7 +48,7 @@ class TruncatedSVD(Projection):
 
     def fit(self, X: Any, y: Any = None) -> TruncatedSVD:
         """Components of X; `y` is not used. ValueError for NaN, infinities and an n_components that there is not."""
-        X = samples(self, X, reset=True)
+        X = samples(self, X, reset=True, whole=True)
         count = operator.index(self.n_components)
         if not 1 <= count <= X.shape[1]:
             raise ValueError(

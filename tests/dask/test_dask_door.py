@@ -49,7 +49,7 @@ def test_reports_are_those_of_ones_own_thread() -> None:
 
 
 class Awkward(Exception):
-    """Cannot be loaded again: its pickled form calls it with one argument."""
+    """Takes more than it hands on: pickled as exceptions are, it would be called with one argument."""
 
     def __init__(self, first: int, second: int) -> None:
         super().__init__("awkward")
@@ -74,7 +74,7 @@ def divides() -> float:
 @pytest.mark.parametrize(
     ("function", "kind"),
     [
-        (fails_awkwardly, RuntimeError),
+        (fails_awkwardly, Awkward),
         (interrupts, KeyboardInterrupt),
         (exits, SystemExit),
         (divides, ZeroDivisionError),

@@ -114,3 +114,8 @@ def test_reports_of_dasks_collections_are_those_of_ours() -> None:
         assert (sa.last_report().tasks, sa.last_report().facts.executor) == (4 + 2 + 1, "threads")
         assert sa.ones((4, 4), chunks=2).sum().compute() == 16
         assert sa.last_report().facts.executor == "threads"
+
+
+def test_an_executor_that_there_is_not_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="'typo'; known: threads, serial, functions"):
+        Client(LocalCluster(executor="typo"))

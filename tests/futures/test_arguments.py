@@ -118,6 +118,7 @@ class Shy(Exception):
 
     def __init__(self, one: int, two: int) -> None:
         super().__init__("one text")
+        self.lock = threading.Lock()
 
     def __str__(self) -> str:
         raise ValueError("cannot be shown")

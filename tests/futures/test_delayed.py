@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +73,41 @@ def test_attributes_and_methods() -> None:
     with pytest.raises(AttributeError):
         _ = text._private
     assert not hasattr(text, "__array__")
+
+
+def test_a_call_may_have_arguments_of_any_name() -> None:
+    class Named:
+        def rename(self, **names: int) -> dict[str, int]:
+            return names
+
+    names: dict[str, Any] = {"name": 1, "owner": 2, "function": 3, "self": 4}
+    plain = delayed(lambda **given: given)
+    assert compute(
+        delayed(Named()).rename(name=1, owner=2, function=3),
+        delayed(lambda: lambda **given: given)()(**names),
+        plain(**names),
+        executor="serial",
+    ) == ({"name": 1, "owner": 2, "function": 3}, names, names)
+
+
+@pytest.mark.parametrize("outer", ["threads", "serial", "functions"])
+@pytest.mark.parametrize("inner", ["threads", "functions"])
+def test_a_task_may_compute_delayed_calls_of_its_own(outer: str, inner: str) -> None:
+    def nested(x: int) -> Any:
+        from wukong_sched.delayed import compute, delayed
+
+        kept = delayed(abs)(x).persist(executor=inner)
+        return compute(kept + 1, [delayed(pow)(x, 2)], executor=inner)
+
+    assert delayed(nested)(-3).compute(executor=outer) == (4, [9])
+
+
+def test_pure_calls_are_the_same_however_they_are_written() -> None:
+    rows = np.arange(24).reshape(4, 6)
+    pure = delayed(dict, pure=True)
+    assert pure(a=1, b=2).key == pure(b=2, a=1).key != pure(a=2, b=1).key
+    assert pure(x=[rows[::2]]).key == pure(x=[rows[::2].copy()]).key != pure(x=[rows[1::2]]).key
+    assert pure(x=rows.T).key == pure(x=np.ascontiguousarray(rows.T)).key != pure(x=rows.reshape(6, 4)).key
 
 
 def test_a_delayed_value_can_be_called() -> None:
@@ -190,6 +226,19 @@ def test_what_is_persisted_is_computed_once_and_goes_on(executor: str, tmp_path:
     assert (type(kept), kept.key, plain) == (Delayed, value.key, 7)
     assert compute(kept, first + 1, [*second], executor=executor) == (2, 3, [3, 2])
     assert (tmp_path / "calls").read_text() == "x"
+
+
+def test_what_is_in_containers_is_persisted_too() -> None:
+    ran: list[int] = []
+    x = delayed(lambda: ran.append(1) or 5)()
+    listed, named, plain, itself = persist([x, 2], {"a": (x, x + 1)}, 7, x, executor="serial")
+    assert ran == [1]
+    assert compute(listed, named, itself, plain, executor="serial") == ([5, 2], {"a": (5, 6)}, 5, 7)
+    assert ran == [1]
+    assert (listed[0].key, named["a"][0].key, itself.key) == (x.key,) * 3
+    (left,) = persist([x], traverse=False, executor="serial")
+    assert left[0] is x
+    assert persist() == ()
 
 
 def test_several_values_share_what_they_have_in_common() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +85,67 @@ def test_a_fan_in_of_a_hundred_thousand(threads: FunctionExecutor, apart: bool) 
     parts = threads.submit_all(abs, range(100_000))
     last = threads.submit(lambda *values: sum(values), *parts) if apart else threads.submit(sum, parts)
     assert last.result(PATIENCE) == sum(range(100_000))
+
+
+def test_a_chain_behind_a_running_call_is_one_job() -> None:
+    waiting = Waiting()
+    waiting.add([first := Call(0, abs, (-1,), {})])
+    jobs, links = [waiting.take()], [first]
+    for number in range(1, 301):
+        links.append(Call(number, abs, (links[-1].future,), {}))
+        waiting.add(links[-1:])
+        assert waiting.take() == []
+    assert not waiting and not waiting.is_empty()
+    first.future.set_result(1)
+    while waiting:
+        jobs.append(waiting.take())
+    assert jobs == [[first], links[1:]]
+    assert waiting.is_empty()
+
+
+def test_what_waits_for_two_jobs_wakes_when_both_are_done() -> None:
+    waiting = Waiting()
+    one, two = Call(0, abs, (-1,), {}), Call(1, abs, (-2,), {})
+    waiting.add([one, two])
+    assert waiting.take() == [one, two]
+    three = Call(2, abs, (one.future,), {})
+    four = Call(3, max, (three.future, two.future), {})
+    waiting.add([three, four, five := Call(4, abs, (four.future,), {})])
+    assert waiting.take() == []
+    one.future.set_result(1)
+    assert waiting.take() == [three]
+    three.future.set_result(1)
+    two.future.set_result(2)
+    assert waiting.take() == [four, five]
+    assert waiting.is_empty()
+
+
+def test_all_that_is_parked_is_cancelled() -> None:
+    waiting = Waiting()
+    waiting.add([first := Call(0, abs, (-1,), {})])
+    waiting.take()
+    second = Call(1, abs, (first.future,), {})
+    waiting.add([second, third := Call(2, abs, (second.future,), {})])
+    assert waiting.take() == []
+    waiting.cancel()
+    assert [call.future.cancelled() for call in (first, second, third)] == [False, True, True]
+
+
+def test_a_chain_submitted_while_its_first_call_runs_comes_to_its_end(pool: FunctionExecutor, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
+    def hold() -> int:
+        while not gate.exists():
+            time.sleep(0.01)
+        return 0
+
+    last = pool.submit(hold)
+    while not last.running():
+        time.sleep(0.01)
+    for _ in range(300):
+        last = pool.submit(lambda x: x + 1, last)
+    gate.touch()
+    assert last.result(PATIENCE) == 300
 
 
 # ---- the lock of a future

@@ -125,5 +125,12 @@ def test_wide_blocks_and_other_types(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(found[2:].T @ found[2:], np.cov(x.T) * 2, atol=1e-10)
 
 
+@pytest.mark.parametrize("kernel", [centered_r, centered_gram, column_moments])
+def test_narrow_weights_are_used_in_full(kernel: Any, rng: np.random.Generator) -> None:
+    x, weights = (rng.random((5000, 3)) + 1e3).astype("f4"), rng.random(5000).astype("f4")
+    wide = kernel(x.astype("f8"), weights.astype("f8"))
+    np.testing.assert_allclose(np.abs(kernel(x, weights)), np.abs(wide), rtol=1e-13, atol=1e-9)
+
+
 def test_costs_are_those_of_the_algorithms() -> None:
     assert (centered_r_cost(1000, 10).flops, centered_gram_cost(1000, 10).flops) == (200_000, 100_000)

@@ -6,10 +6,44 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
 import sarray as sa
-from sarray.ml import make_classification, make_regression
+from sarray.ml import datasets, make_classification, make_regression
+from tests.arrays.drawn import cuts
+
+
+@settings(max_examples=25)
+@given(data=st.data(), informative=st.integers(1, 9), redundant=st.integers(0, 5), seed=st.integers(0, 2**20))
+def test_values_are_the_same_to_the_last_bit(data: st.DataObject, informative: int, redundant: int, seed: int) -> None:
+    rows, targets, features = 60, data.draw(st.integers(1, 3)), informative + redundant
+    ones = (tuple([1] * rows), -1)
+    for make, options in (
+        (make_regression, {"n_informative": informative, "n_targets": targets, "noise": 1.0, "coef": False}),
+        (make_classification, {"n_informative": informative, "n_redundant": redundant, "n_clusters_per_class": 1}),
+    ):
+        problem: dict[str, Any] = {**options, "n_features": features, "random_state": seed}
+        whole, single, cut = (
+            sa.compute(*make(rows, chunks=chunks, **problem)) for chunks in (-1, ones, (data.draw(cuts(rows)), -1))
+        )
+        for expected, first, second in zip(whole, single, cut, strict=True):
+            np.testing.assert_array_equal(first, expected)
+            np.testing.assert_array_equal(second, expected)
+
+
+@given(
+    shape=st.tuples(st.integers(0, 30), st.integers(1, 5), st.integers(0, 4)), seed=st.integers(0, 2**20),
+    rows=st.integers(1, 9),
+)  # fmt: skip
+def test_products_are_exact_where_numbers_are(shape: tuple[int, int, int], seed: int, rows: int) -> None:
+    m, n, t = shape
+    rng = np.random.default_rng(seed)
+    x, w = rng.integers(-99, 99, (m, n)) * 1.0, rng.integers(-1, 2, (n, t)) * 7.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "ROWS", rows)
+        np.testing.assert_array_equal(datasets.product(x, w), x @ w)
 
 
 @pytest.mark.parametrize("make", [make_regression, make_classification])
@@ -19,7 +53,7 @@ def test_values_depend_on_the_seed_and_not_on_the_chunks(make: Any) -> None:
         for seed, chunks in ((3, (100, -1)), (3, (17, -1)), (4, 17))
     )
     for ours, same, different in zip(first, again, other, strict=True):
-        np.testing.assert_allclose(ours, same, rtol=1e-12)
+        np.testing.assert_array_equal(ours, same)
         assert (ours != different).any()
 
 
@@ -71,12 +105,34 @@ def test_features_are_moved_and_scaled() -> None:
         ({"n_classes": 5}, "10 clusters of 2 .. n_informative=4 corners"),
         ({"weights": [1, 2, 3]}, "are not the shares of 2 classes"),
         ({"n_samples": 0}, "n_samples=0; write 1 or more"),
-        ({"chunks": (50, 10)}, r"type X.rechunk\(\{1: -1\}\)"),
+        ({"chunks": (50, 10)}, r"chunks=\(50, 10\) cuts rows; write chunks=\(50, -1\)"),
     ],
 )
 def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_classification(**options)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (make_classification, {"flip_y": 1.5}, "flip_y=1.5; write a number from 0 to 1"),
+        (make_classification, {"flip_y": -0.1}, "flip_y=-0.1; write a number from 0 to 1"),
+        (make_classification, {"flip_y": np.nan}, "flip_y=nan; write a number from 0 to 1"),
+        (make_classification, {"class_sep": -1.0}, "class_sep=-1.0; write a number from 0 up"),
+        (make_classification, {"n_redundant": -1}, "n_redundant=-1; write 0 or more"),
+        (make_classification, {"n_repeated": -1}, "n_repeated=-1; write 0 or more"),
+        (make_classification, {"n_informative": 0}, "n_informative=0; write 1 or more"),
+        (make_classification, {"n_clusters_per_class": 0}, "n_clusters_per_class=0; write 1 or more"),
+        (make_classification, {"shift": [1.0, 2.0]}, r"shift has shape \(2,\); write a number, or 20 of them"),
+        (make_classification, {"scale": np.ones((20, 1))}, r"scale has shape \(20, 1\); write a number, or 20"),
+        (make_regression, {"noise": -1.0}, "noise=-1.0; write a number from 0 up"),
+        (make_regression, {"n_informative": -1}, "n_informative=-1; write 0 or more"),
+    ],
+)
+def test_parameters_out_of_range_are_named(make: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"{make.__name__}: {message}"):
+        make(**options)
 
 
 def test_generators_draw_the_seed() -> None:

@@ -84,6 +84,28 @@ def test_samples_in_files(rng: np.random.Generator) -> None:
     assert float(model.score(stored, X[:, 0])) == pytest.approx(1.0)
 
 
+def test_targets_may_be_objects_that_are_numbers(rng: np.random.Generator) -> None:
+    X, y = rng.standard_normal((30, 2)), rng.integers(0, 9, 30).astype(object)
+    lazy = sa.from_array(X, (7, -1))
+    np.testing.assert_allclose(LinearRegression().fit(lazy, y).coef_, LinearRegression().fit(X, y).coef_, atol=1e-12)
+    np.testing.assert_array_equal(
+        LinearRegression().fit(lazy, list(y)).coef_, LinearRegression().fit(lazy, y.astype(float)).coef_
+    )
+    for bad in ([np.nan] * 30, ["word"] * 30):
+        with pytest.raises(ValueError, match=r"NaN|could not convert|bytes/strings"):
+            LinearRegression().fit(lazy, np.array(bad, object))
+
+
+@pytest.mark.parametrize("kind", [sa.ml.PCA, sa.ml.TruncatedSVD, sa.ml.StandardScaler, LinearRegression])
+def test_zarr_arrays_of_cut_columns_are_told_what_they_have(kind: Any, rng: np.random.Generator) -> None:
+    stored = zarr.create_array({}, shape=(20, 4), dtype="f8", chunks=(5, 2))
+    stored[:] = X = rng.standard_normal((20, 4))
+    y = (X[:, 0],) if kind is LinearRegression else ()
+    with pytest.raises(ValueError, match=r"columns; type sarray.from_array\(X, chunks=\(5, -1\)\)"):
+        kind().fit(stored, *y)
+    kind().fit(sa.from_array(stored, chunks=(5, -1)), *y)
+
+
 def test_what_cannot_be_fitted_is_refused(rng: np.random.Generator) -> None:
     X = rng.standard_normal((30, 2))
     lazy = sa.from_array(X, (7, -1))

@@ -90,3 +90,16 @@ def test_targets_may_have_weights(rng: np.random.Generator) -> None:
     assert float(sa.ml.r2_score(lazy, predicted, multioutput=[0.2, 0.3, 0.5])) == pytest.approx(expected)
     with pytest.raises(ValueError, match=r"\(2,\) weights, there are \(3,\) targets"):
         sa.ml.r2_score(lazy, predicted, multioutput=[0.5, 0.5])
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "u8", "bool"])
+@pytest.mark.parametrize("wrap", [lambda y: sa.from_array(y, 7), lambda y: da.from_array(y, 7)])
+def test_whole_numbers_are_squared_without_overflow(dtype: str, wrap: Any, rng: np.random.Generator) -> None:
+    most = 2 if dtype == "bool" else min(np.iinfo(dtype).max, 10**9)
+    true, predicted = (rng.integers(0, most, 20).astype(dtype) for _ in range(2))
+    expected = sklearn.metrics.r2_score(true.astype("f8"), predicted.astype("f8"))
+    weights = rng.integers(1, 100, 20).astype("u1")
+    assert float(r2_score(wrap(true), predicted)) == pytest.approx(expected)
+    assert float(r2_score(true, wrap(predicted), sample_weight=weights)) == pytest.approx(
+        sklearn.metrics.r2_score(true.astype("f8"), predicted.astype("f8"), sample_weight=weights)
+    )

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from wukong_sched.functions.news import told
 from wukong_sched.functions.places import Places
 from wukong_sched.functions.plan import Plan
-from wukong_sched.functions.submitted import Submitted
+from wukong_sched.functions.submitted import CHECK, Submitted
 from wukong_sched.policy import Policy
 from wukong_sched.program import Program
 from wukong_sched.report import Facts, Report
@@ -90,6 +90,9 @@ class Wishes:
     """Whether wanted tiles outlive the job, and those that are stored are not made again."""
     progress: Callable[[int, int], None] | None = None
     """Told (tasks done, tasks) now and then."""
+    meanwhile: Callable[[], None] | None = None
+    """Called every `glance` seconds, at most, while the job runs."""
+    glance: float = 0.05
     trace: Trace | None = None
     """Takes what executors record."""
     arithmetic: str = ""
@@ -123,7 +126,7 @@ def collect(
     Raises as `Submitted.wait`.
     """
     before = functions.counts()
-    job.wait(_watching(functions, job, wishes), seconds)
+    job.wait(_watching(functions, job, wishes), seconds, wishes.glance if wishes.meanwhile is not None else CHECK)
     for blocks in job.blocks():
         storage.put(blocks)
     functions.settle()
@@ -137,7 +140,9 @@ def collect(
 
 
 def _watching(functions: Functions, job: Submitted, wishes: Wishes) -> Callable[[], str]:
-    look, progress = functions.look(job), wishes.progress
+    look, progress, meanwhile = functions.look(job), wishes.progress, wishes.meanwhile
+    if meanwhile is not None:
+        return _glancing(look, meanwhile)
     if progress is None:
         return look
     objects, total, last = job.cloud.objects(), len(job.plan.program), time.monotonic()
@@ -147,6 +152,21 @@ def _watching(functions: Functions, job: Submitted, wishes: Wishes) -> Callable[
         if time.monotonic() - last > LOOK:
             last = time.monotonic()
             progress(min(told(objects, job.name.job), total), total)
+        return look()
+
+    return watch
+
+
+def _glancing(look: Callable[[], str], meanwhile: Callable[[], None]) -> Callable[[], str]:
+    """Call `meanwhile` at every call, and look as often as where nobody glances."""
+    last = time.monotonic()
+
+    def watch() -> str:
+        nonlocal last
+        meanwhile()
+        if time.monotonic() - last <= CHECK:
+            return ""
+        last = time.monotonic()
         return look()
 
     return watch

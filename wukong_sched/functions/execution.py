@@ -27,6 +27,7 @@ from wukong_sched.machine import resident_bytes
 from wukong_sched.messages import Commit
 from wukong_sched.program import Task, Tile
 from wukong_sched.storage import signed
+from wukong_sched.storage.exceptions import portable
 from wukong_sched.trace import Trace
 
 AHEAD = 1 << 27
@@ -224,7 +225,4 @@ def _read(program: Any, tile: Tile, warm: Callable[[Tile], Any]) -> Any:
 
 def signed_cause(error: BaseException, key: bytes, job: str) -> Any:
     """The exception, or what can be told of it if it cannot be pickled."""
-    try:
-        return signed.sign(error, key, cause_key(job))
-    except Exception:  # whatever a class's own pickling raises
-        return signed.sign(RuntimeError(f"{type(error).__name__}: {error}"), key, cause_key(job))
+    return signed.sign(portable(error), key, cause_key(job))

@@ -105,15 +105,17 @@ class Submitted:
         invoker.invoke([Message(self.name, root.id, mine).to_json() for root, mine in zip(roots, shares, strict=True)])
         return True
 
-    def wait(self, trouble: Callable[[], str] = lambda: "", seconds: float = math.inf) -> None:
+    def wait(self, trouble: Callable[[], str] = lambda: "", seconds: float = math.inf, check: float = CHECK) -> None:
         """Return when the job is done; resume it if its records, or a stored tile, are lost.
+
+        `trouble` is asked every `check` seconds.
 
         Raises TaskError from what a task raised, InfrastructureError if `trouble` tells of some, too much is lost or
         one task's functions were ended again and again, JobCancelled if it was cancelled, JobSwept if somebody else
         has its results, and TimeoutError after so many seconds.
         """
         deadline = time.monotonic() + seconds
-        while (view := self._watched(trouble, deadline)).state is not State.DONE:
+        while (view := self._watched(trouble, deadline, check)).state is not State.DONE:
             if view.state in OVER or self.is_cancelled():
                 raise OVER.get(view.state, Submitted._cancelled)(self, view)
             self.resumed += 1
@@ -148,7 +150,7 @@ class Submitted:
     def _swept(self, view: View) -> SchedulerError:
         return JobSwept(f"job {self.name.job} is over, and somebody else has fetched its results; they are gone")
 
-    def _watched(self, trouble: Callable[[], str], deadline: float) -> View:
+    def _watched(self, trouble: Callable[[], str], deadline: float, check: float) -> View:
         """What the job is at, as soon as it does not run."""
         pause, checked = FIRST_PAUSE, time.monotonic()
         moving = checked
@@ -162,7 +164,7 @@ class Submitted:
             pause = min(LONGEST_PAUSE, pause * 1.3)
             if now > deadline:
                 raise TimeoutError(f"job {self.name.job} still runs")
-            if now - checked > CHECK:
+            if now - checked > check:
                 checked = now
                 if text := trouble():
                     raise InfrastructureError(f"job {self.name.job} cannot go on: {text}")

@@ -1,8 +1,9 @@
 """Calls as tasks of functions: processes of their own.
 
 Whatever waits becomes a job, as long as there are fewer jobs than workers; a moment after the last submission, so that
-calls that belong together are one program. Results come back when the job is done and, while it runs, a few times a
-second. What nobody holds a future of, and another call of the same job needs, does not come back at all.
+calls that belong together are one program. Results come back when the job is done and, while it runs, some twenty times
+a second, less often if there are so many that looking for them takes long. What nobody holds a future of, and another
+call of the same job needs, does not come back at all.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ QUIET, LONGEST = 0.001, 0.05
 """Seconds without a new call after which a job begins, and that its first call waits at most."""
 LARGE = 1 << 12
 """Bytes from which an array among the arguments is data of the program, not part of one call."""
+RARELY = 10
+"""Times as long as a look for results took that none is taken after it."""
 SPARE = 2
 """Jobs beyond one for each worker: of a job that is over, usage is still collected."""
 
@@ -249,7 +252,7 @@ class FunctionsAway(Unattended):
         policy = POLICY if edges else replace(POLICY, hold_seconds=0.0)
         trace, deliveries, jobs, again = self._records.trace(), Deliveries(parcels), list[Any](), False
         stream = partial(_stream, jobs, deliveries, set())
-        wishes = carried.Wishes(policy, progress=stream, trace=trace)
+        wishes = carried.Wishes(policy, meanwhile=_seldom(stream), trace=trace)
         functions = local_functions(self._workers)
         job = carried.begin(functions, program, wishes, lambda held, name: filed(held, functions.job_directory(name)))
         jobs.append(job)
@@ -258,7 +261,7 @@ class FunctionsAway(Unattended):
                 try:
                     carried.collect(functions, job, deliveries, wishes)
                 except InfrastructureError as error:
-                    stream(0, 0)
+                    stream()
                     again = _is_given_up(job) and parcels.blame(error)
                     raise
         except InfrastructureError:
@@ -280,7 +283,22 @@ def _fail(calls: list[Call], error: BaseException) -> None:
             call.future.set_exception(error)
 
 
-def _stream(jobs: list[Any], deliveries: Deliveries, delivered: set[Tile], done: int, total: int) -> None:
+def _seldom(look: Callable[[], None]) -> Callable[[], None]:
+    """The same, but for calls so soon after one that took long that looking would be most of what is done."""
+    due = 0.0
+
+    def looked() -> None:
+        nonlocal due
+        began = time.monotonic()
+        if began >= due:
+            look()
+            ended = time.monotonic()
+            due = ended + RARELY * (ended - began)
+
+    return looked
+
+
+def _stream(jobs: list[Any], deliveries: Deliveries, delivered: set[Tile]) -> None:
     """Deliver what a running job has stored since the last time."""
     for job in jobs:
         arrived = job.coordination.read([SINK]).arrived.get(SINK, frozenset())

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from wukong_sched.futures.arguments import PLAIN, filled
 from wukong_sched.futures.tickets import Ticket
 from wukong_sched.storage import pickled
+from wukong_sched.storage.exceptions import portable
 
 TRAVELS = (
     "what is called in functions, what it is given and what it returns travels pickled; give list(...) of a generator"
@@ -74,7 +75,7 @@ class Failed:
 
     def __init__(self, error: BaseException | None, text: str = "", data: bytes = b"") -> None:
         self.text = text or "".join(traceback.format_exception(error))
-        self._data = data or _pickled(error)
+        self._data = data or pickled.dumps(portable(error) if error is not None else None)
 
     def open(self) -> BaseException:
         """The exception; its cause is the traceback."""
@@ -99,18 +100,6 @@ class Dropped(Failed):
 
     def __reduce__(self) -> Any:
         return Dropped, ()
-
-
-def _pickled(error: BaseException | None) -> bytes:
-    """The exception, or one that says what it was if it cannot travel."""
-    try:
-        data = pickled.dumps(error)
-        if isinstance(pickled.loads(data), BaseException):
-            return data
-    except Exception:  # whatever an exception's own pickling raises
-        pass
-    # Its own text may be an error too, which `traceback` knows.
-    return pickled.dumps(RuntimeError("".join(traceback.format_exception_only(error)).strip()))
 
 
 class Parcel:

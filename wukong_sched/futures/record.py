@@ -15,7 +15,7 @@ class Record:
 
     program: Program
     trace: Trace | None
-    """None where functions ran it, which keep no trace."""
+    """What the executor recorded: of "serial", nothing."""
 
     def ran(self) -> int:
         """Tasks that executors were told to run."""

@@ -11,6 +11,9 @@ while they hold that byte's lock, so that one of them comes first, and each know
 From the same bytes a client sees which call was begun again and again when its job is given up: the one that ends its
 functions. The file is on the machine that client and functions share; it is gone when the job is over, and a function
 that finds none begins nothing, since nobody waits any more.
+
+The system's locks are those of a process: threads of one do not keep each other out, and whichever of them closes a
+file drops all locks on it. So one thread of a process at a time opens, changes and closes such files.
 """
 
 from __future__ import annotations
@@ -72,45 +75,44 @@ class Ticket:
 
     def _changed(self, change: Callable[[int], int]) -> int | None:
         """What the byte was before the change; None if there is no file any more."""
-        book = opened(self.path)
-        return None if book is None else book.changed(self.place, change)
+        with _turns.setdefault(os.getpid(), threading.Lock()):
+            try:
+                return _opened(self.path, os.getpid()).changed(self.place, change)
+            except FileNotFoundError:
+                return None
+
+
+_turns: dict[int, threading.Lock] = {}
+"""Who has it opens, changes and closes files; a forked child has its own, since nobody lets go of its parent's."""
 
 
 class Book:
-    """An open file of tickets. The system's locks hold between processes, a lock of threads within one."""
+    """An open file of tickets, for whoever has the turn in this process."""
 
     def __init__(self, path: str) -> None:
-        self._file, self._lock = os.open(path, os.O_RDWR | os.O_CLOEXEC), threading.Lock()
+        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     def __del__(self) -> None:
         os.close(self._file)
 
     def changed(self, place: int, change: Callable[[int], int]) -> int | None:
         """What a byte was before the change; None if the file has been removed."""
-        with self._lock:
-            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, place)
-            try:
-                found = os.pread(self._file, 1, place)
-                if not found:
-                    return None
-                if (after := change(found[0])) != found[0]:
-                    os.pwrite(self._file, bytes((after,)), place)
-                return found[0]
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, place)
+        try:
+            found = os.pread(self._file, 1, place)
+            if not found:
+                return None
+            if (after := change(found[0])) != found[0]:
+                os.pwrite(self._file, bytes((after,)), place)
+            return found[0]
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
 
 @lru_cache(maxsize=KEPT)
 def _opened(path: str, process: int) -> Book:
+    """The file of this name, opened once in each process."""
     return Book(path)
-
-
-def opened(path: str) -> Book | None:
-    """The file of this name, opened once in each process; None if there is none."""
-    try:
-        return _opened(path, os.getpid())
-    except FileNotFoundError:
-        return None
 
 
 class Tickets:

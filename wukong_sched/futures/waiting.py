@@ -2,7 +2,8 @@
 
 Whatever was submitted since the last job began becomes the next job: one program with a task for each call. Where a
 call needs the result of another one in the same job, that is an edge of the program. A result that is there is a
-constant. A call that needs a result of a job that still runs is parked until that is there.
+constant. A call that needs a result of a job that still runs is parked until that is there; a call
+that needs a parked one is parked behind the same result, so that both wake together and are one job.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from functools import partial
+from itertools import chain
 from typing import Any
 
 from wukong_sched.futures.calls import Call
@@ -23,7 +24,10 @@ class Waiting:
         self.changed = threading.Condition()
         self.wake: Callable[[], None] = self.changed.notify
         self.calls: list[Call] = []
-        self._parked: dict[int, Call] = {}
+        self._parked: dict[Future[Any], list[Call]] = {}
+        """What waits for a result."""
+        self._behind: dict[Future[Any], Future[Any]] = {}
+        """The result that a parked call waits for."""
 
     def __bool__(self) -> bool:
         return bool(self.calls)
@@ -52,20 +56,28 @@ class Waiting:
                 if missing is None:
                     batch[call.future] = call
                 else:
-                    self._parked[call.number] = call
-                    missing.add_done_callback(partial(self._unpark, call))
+                    self._park(call, self._behind.get(missing, missing))
             return list(batch.values())
 
-    def _unpark(self, call: Call, need: Future[Any]) -> None:
+    def _park(self, call: Call, need: Future[Any]) -> None:
+        self._behind[call.future] = need
+        group = self._parked.setdefault(need, [])
+        group.append(call)
+        if len(group) == 1:
+            need.add_done_callback(self._unpark)
+
+    def _unpark(self, need: Future[Any]) -> None:
         with self.changed:
-            del self._parked[call.number]
-            self.put_back([call])
+            group = self._parked.pop(need)
+            for call in group:
+                del self._behind[call.future]
+            self.put_back(group)
             self.wake()
 
     def cancel(self) -> None:
         """Cancel all."""
         with self.changed:
-            calls = [*self.calls, *self._parked.values()]
+            calls = [*self.calls, *chain.from_iterable(self._parked.values())]
         for call in calls:
             call.future.cancel()
 

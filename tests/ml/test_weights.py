@@ -1,0 +1,54 @@
+"""Weights of samples that are read late are refused as those in memory are."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+
+import sarray as sa
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((50, 3)), RNG.standard_normal(50)
+SAMPLES = {"memory": X, "sarray": sa.from_array(X, (20, -1)), "dask": da.from_array(X, (13, -1))}
+WRAPS = {"memory": np.asarray, "sarray": lambda w: sa.from_array(w, 7), "dask": lambda w: da.from_array(w, 20)}
+FITS = {
+    "regression": lambda x, w: sa.ml.LinearRegression().fit(x, Y, sample_weight=w).coef_,
+    "regression without an intercept": lambda x, w: sa.ml.LinearRegression(fit_intercept=False).fit(x, Y, w).coef_,
+    "scaler": lambda x, w: sa.ml.StandardScaler().fit(x, sample_weight=w).mean_,
+}
+ONE = np.arange(50) == 33
+BAD = {
+    "all negative": (-np.ones(50), "Negative values in data passed to `sample_weight`"),
+    "one negative": (1.0 - 2 * ONE, "Negative values in data passed to `sample_weight`"),
+    "one NaN": (np.where(ONE, np.nan, 1.0), "`sample_weight`, or values that are not finite"),
+    "one infinite": (np.where(ONE, np.inf, 1.0), "`sample_weight`, or values that are not finite"),
+    "all zero": (np.zeros(50), "Sample weights must contain at least one non-zero number"),
+    "too few": (np.ones(49), r"sample_weight.shape == \(49,\), expected \(50,\)"),
+    "a column": (np.ones((50, 1)), r"sample_weight.shape == \(50, 1\), expected \(50,\)"),
+}
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("samples", SAMPLES)
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("wrap", WRAPS)
+def test_bad_weights_are_named(fit: str, samples: str, bad: str, wrap: str, capfd: pytest.CaptureFixture[str]) -> None:
+    weights, message = BAD[bad]
+    with pytest.raises(ValueError, match=message):
+        FITS[fit](SAMPLES[samples], WRAPS[wrap](weights))
+    assert "parameter number" not in capfd.readouterr().err  # LAPACK's complaint
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("samples", SAMPLES)
+@pytest.mark.parametrize("wrap", WRAPS)
+def test_weights_may_be_zero_in_whole_blocks(fit: str, samples: str, wrap: str) -> None:
+    weights = np.where(np.arange(50) < 40, 0.0, 1.0)
+    expected = FITS[fit](X, weights)
+    np.testing.assert_allclose(FITS[fit](SAMPLES[samples], WRAPS[wrap](weights)), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_samples_that_are_all_missing_are_not_a_matter_of_weights() -> None:
+    missing, weights = sa.from_array(np.full((6, 2), np.nan), (4, -1)), sa.from_array(np.ones(6), 5)
+    assert np.isnan(sa.ml.StandardScaler().fit(missing, sample_weight=weights).mean_).all()
