@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 from sarray.config import Settings
@@ -13,10 +12,9 @@ from sarray.remote import Remote
 from wukong_sched.drivers.functions import LocalFunctions
 from wukong_sched.drivers.home import HomeFunctions
 from wukong_sched.functions.settings import FunctionSettings
+from wukong_sched.shared import Shared
 
 HANDLER = "sarray.lambda_entry.handler"
-
-
 MEMORY = 2048
 """MB of one function, unless asked otherwise."""
 
@@ -32,8 +30,7 @@ def remote(asked: Settings) -> Remote:
     return Remote("functions", functions, lambda program, job: parked(program, functions.job_directory(job)))
 
 
-@cache
-def local_functions(
+def _local_functions(
     concurrency: int,
     memory: int = MEMORY,
     shape: str = "",
@@ -41,10 +38,13 @@ def local_functions(
     home: str = "",
     linger: float = 600.0,
 ) -> LocalFunctions:
-    """So many functions of so many MB, behind a network of that shape; without a home they end with this process."""
     function = FunctionSettings(
         HANDLER, concurrency=concurrency, provisioned=concurrency, memory=memory, timeout=timeout
     )
     if home:
         return HomeFunctions(Path(home).expanduser().absolute(), function, CLASSES, shape, linger)
     return LocalFunctions(function, CLASSES, shape)
+
+
+local_functions = Shared(_local_functions)
+"""So many functions of so many MB, behind a network of that shape; without a home they end with this process."""

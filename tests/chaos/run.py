@@ -78,14 +78,14 @@ COUNTED = ("invocations", "cold", "errors", "retried", "dropped", "throttled", "
 @contextlib.contextmanager
 def hooked() -> Iterator[LocalFunctions]:
     """The functions that ``executor="functions"`` uses, with the hook in their handler."""
-    local_functions.local_functions.cache_clear()
+    local_functions.local_functions.clear()
     with mock.patch.object(local_functions, "HANDLER", HANDLER):
         functions = local_functions.local_functions(SANDBOXES, local_functions.MEMORY)
         try:
             yield functions.start()
         finally:
             functions.close()
-            local_functions.local_functions.cache_clear()
+            local_functions.local_functions.clear()
 
 
 @dataclass

@@ -33,7 +33,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
     if path.exists():
         homes.end(path)
         assert sorted(entry.name for entry in path.iterdir()) == ["lock"]
-    local_functions.cache_clear()
+    local_functions.clear()
 
 
 @pytest.fixture

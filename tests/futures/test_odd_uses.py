@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from wukong_sched.drivers.named import local_functions
 from wukong_sched.futures import FunctionExecutor
 
 PATIENCE = 60.0
@@ -33,6 +35,16 @@ def script(code: str) -> list[str]:
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE,
         start_new_session=True,
     ).stdout.splitlines()  # fmt: skip
+
+
+def test_a_directory_that_somebody_removed_fails_the_call_and_does_not_hang_it() -> None:
+    functions = local_functions(3)
+    try:
+        shutil.rmtree(functions.directory)
+        with FunctionExecutor("functions", workers=3) as executor:
+            assert isinstance(executor.submit(abs, -1).exception(PATIENCE), FileNotFoundError)
+    finally:
+        functions.close()
 
 
 def test_nothing_gives_nothing(pool: FunctionExecutor) -> None:

@@ -45,10 +45,11 @@ def test_lazy_samples_are_still_refused_within_a_task(name: str) -> None:
         FITS[name](sa.from_array(X, (50, -1)))
 
 
-def test_searches_on_an_executor_find_what_they_find_here() -> None:
+@pytest.mark.parametrize("executor", ["threads", "functions"])
+def test_searches_on_an_executor_find_what_they_find_here(executor: str) -> None:
     model = make_pipeline(sa.ml.StandardScaler(), sa.ml.PCA(), LogisticRegression())
     grid: dict[str, Any] = {"pca__n_components": [1, 3]}
     plain = GridSearchCV(model, grid, cv=3).fit(X, Y)
-    with joblib.parallel_backend("sarray", executor="threads"):
+    with joblib.parallel_backend("sarray", executor=executor):
         found = GridSearchCV(model, grid, cv=3, n_jobs=2).fit(X, Y)
     np.testing.assert_array_equal(found.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])

@@ -8,15 +8,14 @@ each number of workers, stay warm for later jobs, and end with this process.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from wukong_sched.machine import processors
 from wukong_sched.program import Program
 from wukong_sched.report import Summary
+from wukong_sched.shared import Shared
 from wukong_sched.storage.protocol import Storage
 from wukong_sched.trace import Trace
 
@@ -127,8 +126,7 @@ def run_named(
     return driver_of(executor)(program, storage, Asked(workers or processors(), progress, trace))
 
 
-@cache
-def _cached_functions(concurrency: int, process: int) -> Any:
+def _local_functions(concurrency: int) -> LocalFunctions:
     from wukong_sched.drivers.functions import LocalFunctions
     from wukong_sched.functions.settings import FunctionSettings
 
@@ -136,7 +134,5 @@ def _cached_functions(concurrency: int, process: int) -> Any:
     return LocalFunctions(function)
 
 
-def local_functions(concurrency: int) -> LocalFunctions:
-    """So many functions on this machine; started by their first job, warm from then on."""
-    functions: LocalFunctions = _cached_functions(concurrency, os.getpid())
-    return functions
+local_functions = Shared(_local_functions)
+"""So many functions on this machine; started by their first job, warm from then on."""

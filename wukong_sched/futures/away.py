@@ -213,11 +213,10 @@ class FunctionsAway(Unattended):
             return
         edges = any(call.needs for call in calls)
         try:
-            directory = local_functions(self._workers).directory
-        except Exception as error:  # whatever keeps functions from starting
+            parcels = Parcels(calls, local_functions(self._workers).directory)
+        except Exception as error:  # whatever keeps functions from starting, or a job from having a file
             _fail(calls, error)
             return
-        parcels = Parcels(calls, directory)
         self._jobs.append(parcels)
         try:
             while (program := parcels.program()) is not None and not self._run(program, parcels, edges):
