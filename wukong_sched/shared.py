@@ -1,8 +1,8 @@
 """A cache of things rather than of answers: whoever asks, in whichever thread, gets the same one.
 
-`functools.cache` may call its function twice if two threads ask at once, and hand each its own result. For a number that
-is only a waste; for functions of this machine the one that is not kept ends, with all its processes, as soon as the
-thread that got it looks away.
+`functools.cache` may call its function twice if two threads ask at once, and hand each its own result. For a number
+that is only a waste; for functions of this machine the one that is not kept ends, with all its processes, as soon as
+the thread that got it looks away.
 """
 
 from __future__ import annotations
