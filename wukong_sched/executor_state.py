@@ -202,7 +202,8 @@ class ExecutorState:
         shared = self._share(idle) if idle and not self.ledger.will_repeat() else None
         if shared is not None:
             return shared
-        awaited = self.frontier.awaited_part(self.policy) if self.ledger.announced else None
+        awaiting = self.ledger.announced or self.frontier.partners
+        awaited = self.frontier.awaited_part(self.policy) if awaiting and self.ledger.open else None
         if awaited:
             return self._flush(part=awaited)
         if self.ledger.open and not self.policy.holds(self.ledger.nbytes, self.ledger.age(now)):

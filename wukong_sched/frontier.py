@@ -44,6 +44,8 @@ class Frontier:
     """Fan-ins of which some inputs are here -> how many are not."""
     kept: dict[Tile, int] = field(default_factory=dict)
     """Stored tiles still in memory -> tasks that may yet read them here."""
+    partners: set[Task] = field(default_factory=set)
+    """Tasks of several tiles of which one was read here: whoever holds the others may wait for what comes back."""
 
     # ---- the next Run
 
@@ -148,6 +150,7 @@ class Frontier:
             if program.is_task_array(tile[0]):
                 stored = True
                 ledger.consumed.append((tile, task, ledger.total(tile)))
+                self._read_from(tile)
             elif program.is_cheap(tile[0]):
                 continue
             if tile in kept:
@@ -160,6 +163,11 @@ class Frontier:
         if stored or owed:
             ledger.settled.append(task)
         return [] if program.streams(task) else needs
+
+    def _read_from(self, tile: Tile) -> None:
+        maker = self.ledger.maker(tile)
+        if maker not in self.ledger.ran and len(self.program.outputs(maker)) > 1:
+            self.partners.add(maker)
 
     def make(self, task: Task, drops: list[Tile], now: float) -> list[Tile]:
         """Account for the outputs of a task that is about to run, and find who can run next."""
@@ -255,8 +263,18 @@ class Frontier:
         return part if policy.retains(ledger.nbytes - sum(map(size, going))) else None
 
     def awaited_part(self, policy: Policy) -> Part:
-        """What must go so that those can go on who, like us, announced something and wait for what comes back."""
-        return self.parting({t for t in self.shared(policy, idle=True) if not self.program.is_wanted(t)}, policy)
+        """What must go so that those can go on who announced a tile without the rest, and wait for what comes back.
+
+        If we did so too, that is all that others wait for; if not, what meets the rest of what we have read a part of.
+        """
+        found = {tile for tile in self.shared(policy, idle=True) if not self.program.is_wanted(tile)}
+        return self.parting({t for t in found if self.ledger.announced or self._comes_back(t, policy)}, policy)
+
+    def _comes_back(self, tile: Tile, policy: Policy) -> bool:
+        """Whether a reader of the tile needs another one that is worth leaving with a partner."""
+        maker, size = self.ledger.maker, self.program.nbytes
+        others = {other for task in self.ledger.edges(tile) for other in self.program.inputs(task)}
+        return any(maker(other) in self.partners and policy.stays(size(other)) for other in others)
 
     def given_part(self, gives: Sequence[Give], policy: Policy) -> Part | None:
         """What must go so that these can be given away: nothing if they read nothing that is held here."""

@@ -111,6 +111,32 @@ def test_what_others_wait_for_goes_before_what_is_large() -> None:
     s.validate()
 
 
+def root(policy: CostModel) -> Script:
+    """Who has made the parts, having read leaf 0's R and announced nothing itself."""
+    s = Script(qr(), policy, id="leaf/0@1")  # type: ignore[arg-type]
+    assert s.start(SECOND) == [Fetch((a(1),))]
+    assert s.fetched() == [Run(((leaf(1), [R, F], [a(1)]),))]
+    assert s.ran(0.1) == [Peek((node(2), node(4)))]
+    assert s.peeked(n2=[v(0)]) == [Fetch((v(0),))]
+    assert s.fetched() == [Run(((node(2), [v(2), v(2, 1), PART], [R, v(0)]),))]
+    return s
+
+
+def test_what_comes_back_to_whoever_was_read_from_goes_at_once() -> None:
+    """Leaf 0 has left its F where it is, and waits for the other part; ours is still to be used here."""
+    s = root(NARROW)
+    assert s.ran(1e-6) == [Store((v(2, 1),))]
+    [commit] = s.stored()
+    assert isinstance(commit, Commit)
+    assert [edge[:2] for edge in commit.arrivals] == [(node(3), v(2, 1))]
+    assert s.committed() == [Run(((node(4), [Q], [F, PART]),))]
+
+
+def test_where_it_left_nothing_behind_there_is_no_hurry() -> None:
+    s = root(replace(NARROW, bandwidth=1e12))
+    assert s.ran(1e-6) == [Run(((node(4), [Q], [F, PART]),))]
+
+
 def test_a_reader_that_was_told_is_discharged_without_its_maker() -> None:
     """And what follows from the maker's other tile is not."""
     ledger = Ledger(qr(), ran={leaf(1), node(2), node(4)}, open={v(2): 1, v(2, 1): 1, Q: 1})

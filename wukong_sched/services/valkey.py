@@ -59,7 +59,11 @@ SETTINGS = {
     "appendonly": "no",
     "maxmemory-policy": "noeviction",
     "loglevel": "warning",
+    "disable-thp": "no",
 }
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""Variables of the server. New memory for values of megabytes, mapped and cleared in small pages, costs its one thread
+more than to receive them. Nothing is forked here to save the data, for which huge pages would be bad."""
 
 
 class Valkey:
@@ -140,6 +144,7 @@ class Valkey:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**HUGE_PAGES, **os.environ},
             start_new_session=True,
         )
         hold_alone(self._keeper)
