@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
 from math import prod
 from typing import Any, ClassVar
 
@@ -55,11 +54,20 @@ class Runs:
         """Bytes of a run."""
         return prod(self.shape[self.outer :]) * self.itemsize
 
-    def __iter__(self) -> Iterator[int]:
+    def places(self) -> NDArray[np.int64]:
+        """Where each run begins in the file."""
         strides = [self.itemsize * prod(self.extents[axis + 1 :]) for axis in range(len(self.extents))]
         first = self.offset + sum(start * stride for (start, _), stride in zip(self.bounds, strides, strict=True))
-        for place in product(*map(range, self.shape[: self.outer])):
-            yield first + sum(number * stride for number, stride in zip(place, strides, strict=False))
+        found = np.array([first])
+        for count, stride in zip(self.shape[: self.outer], strides, strict=False):
+            found = np.add.outer(found, np.arange(count) * stride).reshape(-1)
+        return found
+
+    def pieces(self, memory: memoryview) -> Iterator[tuple[memoryview, int]]:
+        """The block's memory run by run, and where each stands in the file. There may be very many of them."""
+        length, places = self.length, self.places().tolist() if memory else []
+        starts = range(0, len(memory), length or 1)
+        return ((memory[start : start + length], place) for start, place in zip(starts, places, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +109,18 @@ class NpyFile:
         if self.fortran or runs.length < PAGE:
             return np.array(self._mapped()[index])
         part = np.empty(runs.shape, self.dtype)
-        memory = _bytes(part)
         with self._opened(os.O_RDONLY) as descriptor:
-            for number, position in enumerate(runs):
-                read_at(descriptor, memory[number * runs.length :][: runs.length], position)
+            for piece, position in runs.pieces(_bytes(part)):
+                if os.preadv(descriptor, (piece,), position) < len(piece):  # almost never
+                    read_at(descriptor, piece, position)
         return part
 
     def __setitem__(self, index: tuple[slice, ...], values: Any) -> None:
         runs = self._runs(index)
         memory = _bytes(np.ascontiguousarray(np.broadcast_to(np.asarray(values, self.dtype), runs.shape)))
         with self._opened(os.O_WRONLY) as descriptor:
-            for number, position in enumerate(runs if memory else ()):
-                write_at(descriptor, memory[number * runs.length :][: runs.length], position)
+            for piece, position in runs.pieces(memory):
+                write_at(descriptor, piece, position)
 
     def _runs(self, index: tuple[slice, ...]) -> Runs:
         bounds = tuple((each.start, each.stop) for each in index)

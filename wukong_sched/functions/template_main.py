@@ -9,6 +9,7 @@ ends, and with it all sandboxes, when the socket closes.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import runpy
@@ -44,6 +45,8 @@ def main(argv: list[str]) -> None:
     for name in (*EARLY, handler.rpartition(".")[0]):
         with contextlib.suppress(Exception):  # a sandbox will find the same, and report it
             importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # no sandbox looks through what was imported, nor gets pages of its own by doing so
     Template(socket.socket(fileno=int(line)), int(nbytes), handler).serve()
 
 
