@@ -64,6 +64,8 @@ class Ledger:
     urgent: float = math.inf
     """The same of those tiles that not only the sink reads."""
     fan_out: dict[Tile, int] = field(default_factory=dict)
+    _places: dict[Tile, dict[Task, int]] = field(default_factory=dict)
+    """Of the consumers of announced tiles."""
 
     def __bool__(self) -> bool:
         return bool(self.ran)
@@ -75,7 +77,13 @@ class Ledger:
 
     def is_told(self, tile: Tile, task: Task) -> bool:
         """Whether a commit has told the task of a tile whose producer is not discharged."""
-        return tile in self.announced and task not in self.edges(tile)
+        if tile not in self.announced:
+            return False
+        places = self._places.get(tile)
+        if places is None:
+            consumers = self.program.consumers(tile)
+            places = self._places[tile] = dict(zip(consumers, range(len(consumers)), strict=True))
+        return places.get(task, -1) < self.announced[tile]
 
     def will_repeat(self) -> bool:
         """Whether something that an earlier attempt announced has not been made again here."""
@@ -83,7 +91,7 @@ class Ledger:
 
     def is_local(self, tile: Tile, task: Task) -> bool:
         """Whether the task gets the tile from here and nowhere else: no commit has told it of the tile."""
-        return tile in self.open and (tile not in self.announced or task in self.edges(tile))
+        return tile in self.open and not self.is_told(tile, task)
 
     def total(self, tile: Tile) -> int:
         """Number of consumers of a stored tile."""
@@ -266,6 +274,7 @@ class Ledger:
         self.settled, self.consumed = [], []
         self.open = {}
         self.fan_out = {}
+        self._places = {}
         self.nbytes = 0
 
 

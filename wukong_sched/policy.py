@@ -108,10 +108,8 @@ PERSISTS = 3.0
 """How many times longer than shipping takes one waits for what must come back, since others were told in time."""
 TOGETHER = 0.1
 """What an invocation counts beside others that are sent at the same time."""
-SPREAD = 0.3
-"""By how much the ends of equal shares of work differ, in parts of the time that they take."""
 LONGEST = 1.0
-"""Seconds that one waits at most because of that."""
+"""Seconds that one waits at most because one has worked as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,14 +233,14 @@ class CostModel:
         return nbytes <= self.cache_bytes and self.rates.transfer(nbytes) > 0
 
     def patience(self, nbytes: int, worked: float = 0.0, alone: bool = False) -> float:
-        """What storing, fetching and invoking would take, or, if that is longer, a part of the time spent here.
+        """What storing, fetching and invoking would take, or, if that is longer, as long as was worked here.
 
-        Who began together does not end together: work of a second may well end a third later elsewhere. But whoever
-        waits is paid for it, so that of long work it is no such part.
+        Who began together does not end together, the less so where many share few processors. Whoever waits is paid for
+        it: so it costs as much again as the work at most, and of long work a second.
         """
         if not self.waits or not self.rates.transfer(1):
             return 0.0
-        return max(self.ship(nbytes) * (PERSISTS if alone else 1), min(SPREAD * worked, LONGEST))
+        return max(self.ship(nbytes) * (PERSISTS if alone else 1), min(worked, LONGEST))
 
     def inlines(self, nbytes: int) -> bool:
         """As long as its bytes take less than the request that they save."""

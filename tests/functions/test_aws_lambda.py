@@ -19,6 +19,7 @@ from wukong_sched.drivers.aws_lambda import LambdaFunctions, LambdaInvoker
 from wukong_sched.errors import InfrastructureError, TaskError
 from wukong_sched.functions.local import LocalService, private_directory, start_service
 from wukong_sched.functions.places import Addresses
+from wukong_sched.functions.plan import Plan
 from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.services.valkey import Valkey
 from wukong_sched.storage.memory import MemoryStorage
@@ -63,6 +64,14 @@ def functions(deployed: tuple[LocalService, Addresses]) -> Iterator[LambdaFuncti
     yield LambdaFunctions(addresses, KEY, LambdaInvoker("sarray", client), concurrency=2, watch=0.3)
     client.close()
     until(service.endpoint.is_quiet)
+
+
+def test_whoever_attaches_may_use_as_many_functions_if_the_job_must_be_resumed(functions: LambdaFunctions) -> None:
+    job = functions.submit(Plan(programs.tree(4), POLICY, 60.0))
+    attached = functions.attach(job.name.job)
+    assert attached.share == job.share == functions.concurrency == 2
+    attached.wait()
+    job.sweep()
 
 
 def test_the_driver_runs_a_job(functions: LambdaFunctions, deployed: tuple[LocalService, Addresses]) -> None:

@@ -117,9 +117,10 @@ def test_an_executor_hands_over_when_memory_is_full(places: Places, queue: Queue
 
 
 def test_an_executor_hands_over_when_time_is_up(places: Places, queue: Queue) -> None:
-    job = begun(places, programs.crowd(6), replace(SCATTER, quantum=1e-6, margin=0.99))
+    job = begun(places, programs.crowd(6), replace(SCATTER, quantum=1e-6, margin=0.99, fan=1), 8)
     drain(Worker(places, KEY), queue, Context(1000))
     assert len(queue.sent) >= 3
+    assert {event["share"] for event in queue.sent} == {8}  # to its successor it leaves all
     assert sorted(values(job)) == list(range(6))
 
 
@@ -185,6 +186,15 @@ def test_a_watchdog_starts_who_should_run(places: Places, queue: Queue) -> None:
     assert worker.handle(watch, Context()) == WATCHED
     drain(worker, queue)
     assert values(job) == [6]
+
+
+def test_a_lost_root_that_is_started_again_counts_on_many(places: Places, queue: Queue) -> None:
+    places.addresses = replace(places.addresses, grace=0.0)
+    job = begun(places, programs.crowd(12), replace(SCATTER, fan=1), 8)
+    lost = json.loads(queue.events.popleft())
+    Worker(places, KEY).handle({**lost, "id": "", "share": 8}, Context())
+    assert [json.loads(event)["share"] for event in queue.events] == [4]
+    job.sweep()
 
 
 @pytest.mark.parametrize("idle", [None, 0, 5])

@@ -128,9 +128,9 @@ def test_wait(policy: CostModel, waits: bool) -> None:
     assert said == ([Wait(policy.patience(MB) / 8 / 16)] if waits else [Store((v(0),))])
 
 
-@pytest.mark.parametrize(("worked", "waits"), [(0.001, 1), (1.0, 10), (1.99, 20), (99.0, 34)])
+@pytest.mark.parametrize(("worked", "waits"), [(0.001, 1), (0.299, 10), (0.599, 20), (99.0, 34)])
 def test_whoever_worked_long_waits_longer_by_the_clock(worked: float, waits: int) -> None:
-    """Three tenths of the time that its work took, but at most a second; looks included, which take 30 ms each here."""
+    """As long as its work took, but at most a second; looks included, which take 30 ms each here."""
     s = scripted(NEAR, [], [], [0, 1], wanted=[2])
     s.start(ONE)
     s.fetched()

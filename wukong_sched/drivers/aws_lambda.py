@@ -131,7 +131,7 @@ class LambdaFunctions:
 
     def attach(self, job: str) -> Submitted:
         """A job that somebody has submitted; LookupError if there is none."""
-        return attach(self.places, self.key, job, watch=self._watch)
+        return attach(self.places, self.key, job, share=self.concurrency, watch=self._watch)
 
     def look(self, job: Submitted) -> Callable[[], str]:
         """What starts, asked now and then, executors that should run and do not."""
@@ -160,7 +160,7 @@ class LambdaFunctions:
         self.places.close()
 
     def _watch(self, name: JobName) -> None:
-        self.invoker.invoke([Message(name, "", 1, every=self.watch).to_json()])
+        self.invoker.invoke([Message(name, "", self.concurrency, every=self.watch).to_json()])
 
     def help(self, job: Submitted) -> Callable[[], str]:
         """What, asked now and then, starts executors that should run and do not."""
@@ -172,7 +172,8 @@ class LambdaFunctions:
                 last = time.monotonic()
                 view = job.coordination.read()
                 waiting = view.startable if view.state is State.RUNNING else ()
-                self.invoker.invoke([Message(job.name, id).to_json() for id in waiting])
+                share = max(1, self.concurrency // (1 + len(waiting)))
+                self.invoker.invoke([Message(job.name, id, share).to_json() for id in waiting])
             return ""
 
         return look

@@ -34,7 +34,8 @@ class Message:
     id: str
     """Of the executor; empty: look after the whole job."""
     share: int = 1
-    """How many executors this one may count on, itself among them, where nobody can say who is free."""
+    """How many executors this one may count on, itself among them, where nobody can say who is free; for a watchdog,
+    the whole job."""
     sent: float = 0.0
     """By the wall clock of whoever invokes, in seconds since 1970; 0: nobody measures."""
     every: float = 0.0

@@ -133,7 +133,8 @@ class Execution:
 
     def _invoke(self, ids: Sequence[str]) -> None:
         given = self._lease.given
-        part = max(1, self._share // (len(ids) + 1))
+        parts = len(ids) + (self._id not in ids)  # our successor takes over all
+        part = max(1, self._share // parts)
         self._share = max(1, self._share - part * len(ids))
         hints, invoker = self._job.hints, self._process.invoker
         invoker.invoke([hints.event(id, given.get(id, ()), part, invoker.room, self._core.policy) for id in ids])

@@ -268,10 +268,11 @@ def attach(
     key: bytes,
     job: str,
     *,
+    share: int = 1,
     watch: Callable[[JobName], None] = lambda name: None,
     said: Callable[[], str] = lambda: "",
 ) -> Submitted:
-    """A job that runs, or is done and not swept; LookupError if there is none."""
+    """A job that runs, or is done and not swept; LookupError if there is none. `share` counts if it is resumed."""
     found = cloud.objects().get([program_key(job)])
     if not found:
         raise LookupError(f"there is no job {job}; it is over and was swept, or its name is another")
@@ -280,7 +281,8 @@ def attach(
     plan = load_plan(data, key, job, digest)
     keys = Keys(job, plan.program.is_wanted if plan.keeps else never)
     name = JobName(job, digest, fingerprint(), plan.keeps)
-    return Submitted(cloud, key, plan, [data], name, cloud.coordination(job), cloud.storage(keys, key), watch, said)
+    records, storage = cloud.coordination(job), cloud.storage(keys, key)
+    return Submitted(cloud, key, plan, [data], name, records, storage, watch, said, share)
 
 
 def submit(

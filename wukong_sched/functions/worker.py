@@ -158,7 +158,8 @@ class Worker:
             free = invoker.free()
             # Where events wait for a sandbox, those not started are among them; ours will be free next.
             waiting = view.startable if free is None else view.startable[: max(0, free + 1)]
-            invoker.invoke([replace(message, id=id, every=0.0).to_json() for id in waiting])
+            share = max(1, message.share // (1 + len(waiting)))
+            invoker.invoke([replace(message, id=id, every=0.0, share=share).to_json() for id in waiting])
             if not message.every:
                 return WATCHED
             if context.get_remaining_time_in_millis() < 1000 * (message.every + SPARE):
