@@ -25,7 +25,8 @@ from sarray.lower import lower
 from sarray.parking import parked
 from sarray.session_blas import single_threaded
 from wukong_sched.drivers.functions import LocalFunctions
-from wukong_sched.drivers.simulated_functions import Machine, Rehearsal, calibrated
+from wukong_sched.drivers.rehearsal import Machine, Rehearsal
+from wukong_sched.drivers.simulated_functions import calibrated
 from wukong_sched.functions.carried import begin, finished
 from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.functions.usage import Usage

@@ -1,10 +1,12 @@
 """A pytest plugin for Dask's own suites: every scheduler that they name is this engine's, and Dask's own refuse.
 
-Run as ``pytest -p tests.dask.replaced_schedulers --pyargs dask.array dask.bag``.
+Run as ``pytest -p tests.dask.replaced_schedulers --pyargs dask.array dask.bag``; with ``DASK_SUITE_EXECUTOR=functions``
+in the environment they run in processes.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import dask.bag
@@ -29,6 +31,7 @@ LEFT_OUT = {
     ("test_reductions.py", "test_nanquantile_all_nan"): ALONE,
 }
 """{(file, test): why}"""
+EXECUTOR = os.environ.get("DASK_SUITE_EXECUTOR", "threads")
 NAMES = ("sync", "synchronous", "single-threaded", "threads", "threading", "processes", "multiprocessing")
 
 
@@ -47,7 +50,7 @@ def refused(*arguments: Any, **options: Any) -> Any:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Replace what collections compute with."""
-    ours = Counted(workers=2)
+    ours = Counted(EXECUTOR, workers=2)
     for name in NAMES:
         dask.base.named_schedulers[name] = ours
     for module in (dask.threaded, dask.multiprocessing):

@@ -18,7 +18,7 @@ from sarray.lambda_entry import CLASSES
 from sarray.session_blas import single_threaded
 from wukong_sched.drivers import serial, simulated_functions
 from wukong_sched.drivers.functions import LocalFunctions
-from wukong_sched.drivers.simulated_functions import Machine
+from wukong_sched.drivers.rehearsal import Machine
 from wukong_sched.drivers.virtual import Processors, Timeline
 from wukong_sched.links import AWS, LOCAL
 from wukong_sched.storage.memory import MemoryStorage

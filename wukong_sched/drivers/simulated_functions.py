@@ -3,9 +3,8 @@
 Everything but time is the real thing: the executors' core and policy, the tasks, the codec, the tiers and their
 placement, what a warm sandbox remembers, what travels inside invocations. A sandbox's requests pass the same token
 bucket as those of a real one, on a virtual clock, and are counted by the same tallies. So bytes are not forecast but
-found out, and so is time, but for what the processors do: that is the mean processor time of a rule's tasks, as
-`calibrated` has measured it, or else follows from their costs; functions share the few processors (`Machine.cores`)
-that there are.
+found out, and so is time, but for what the few processors (`Machine.cores`) do: that is the mean processor time of a
+rule's tasks, as `calibrated` has measured it, or else follows from their costs, and so much for each byte that moves.
 
 What remains between this and reality is who comes first. Where two executors give up waiting for each other at the same
 moment, or a split depends on who is free at that instant, a few tiles more or less are stored and fetched. With one
@@ -22,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wukong_sched.drivers.adversary import Adversary
-from wukong_sched.drivers.cloud import Cloud
 from wukong_sched.drivers.pump import Pump, Surroundings
+from wukong_sched.drivers.rehearsal import Machine, Rehearsal
 from wukong_sched.drivers.simulation import Doing, Simulation
 from wukong_sched.drivers.virtual import Process, Processors
 from wukong_sched.errors import TaskError
@@ -49,63 +48,6 @@ from wukong_sched.storage.tiles import TileStorage
 KEYS = Keys("rehearsal")
 SHARE = 6
 """A sandbox keeps tiles in the so manieth part of its memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What the sandboxes run on."""
-
-    sandboxes: int
-    cores: int
-    """Processors that they share."""
-    flops_per_second: float = 2e10
-    """Of one processor."""
-    memory_bandwidth: float = 4e9
-    """Bytes a second that a task reads and writes in memory."""
-    task_overhead: float = 2e-5
-    """Seconds of a task beside its work."""
-    dispatch: float = 1.5e-3
-    """Seconds from an event's arrival until a sandbox has it."""
-    start_seconds: float = 3e-3
-    """Processor seconds from then on until its executor asks for its record."""
-    memory: int = 2048 << 20
-    """Bytes of one sandbox."""
-    room: int = 1 << 20
-    """Bytes of one event."""
-
-    def cloud(self, links: Links) -> Cloud:
-        """Latencies, rates and limits for the simulator; those of storage are the network's matter."""
-        return Cloud(
-            store_latency=links.redis.write + links.coordination + links.invoke,  # a client's submission
-            coordination=links.coordination,
-            invoke=self.dispatch,
-            cold_start=links.cold_start,
-            concurrency=self.sandboxes,
-            backoff=1e-3,
-            tries=1 << 20,
-            watchdog=0.5,
-            lease=2.0,
-            grace=1.0,
-            flops_per_second=self.flops_per_second,
-            memory_bandwidth=self.memory_bandwidth,
-            task_overhead=self.task_overhead,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """What a job would take."""
-
-    seconds: float
-    """Virtual ones, from its submission until it is done."""
-    tasks: int
-    executors: int
-    bytes_read: Mapping[str, int]
-    """By tier: source, inline, redis, object."""
-    bytes_written: Mapping[str, int]
-    requests: Mapping[str, int]
-    rules: Mapping[str, float]
-    """Processor seconds that a task of each rule took in this process."""
 
 
 class Plain(ReadAhead):
@@ -267,6 +209,10 @@ class SimulatedFunctions(Simulation):
 
     # ---- what takes time
 
+    def _copying(self) -> float:
+        """Processor seconds of all bytes that have moved."""
+        return self.machine.copying * sum(tally.bytes_read + tally.bytes_written for tally in self.tallies.values())
+
     def executor(self, id: str, token: str, dies: float) -> Process:
         """Everything that one executor does, after its process has looked at the event and loaded the program."""
         yield from self.processors.use(self.machine.start_seconds)
@@ -274,9 +220,11 @@ class SimulatedFunctions(Simulation):
 
     def moving(self, pump: Pump, instruction: Fetch | Store | Delete) -> Doing:
         """Perform, and let the time pass that the requests take."""
+        began, copying = self.timeline.now, -self._copying()
         event = pump.perform(instruction)
         seconds = self.busy[pump.token].settle()
-        yield seconds
+        yield from self.processors.use(copying + self._copying())
+        yield max(0.0, began + seconds - self.timeline.now)
         if isinstance(event, Stored):
             return replace(event, seconds=seconds, idle=self.idle())
         return replace(event, seconds=seconds) if isinstance(event, Fetched) else event
@@ -292,9 +240,11 @@ class SimulatedFunctions(Simulation):
 
     def work(self, pump: Pump, run: Run) -> Doing:
         """Computing; a fold reads beside it."""
-        event, began = pump.perform(run), self.timeline.now
+        began, copying = self.timeline.now, -self._copying()
+        event = pump.perform(run)
         moving = self.busy[pump.token].settle()
-        yield from self.processors.use(sum(self.computing(task) for task, _, _ in run.steps))
+        copying += self._copying()
+        yield from self.processors.use(copying + sum(self.computing(task) for task, _, _ in run.steps))
         yield max(0.0, began + moving - self.timeline.now)
         self.write_behind(pump, run.steps)
         seconds = self.timeline.now - began
@@ -323,8 +273,7 @@ class SimulatedFunctions(Simulation):
 
     def sweep(self) -> Process:
         """Nothing is left here that matters: the wanted tiles are to be read."""
-        return
-        yield
+        yield from ()
 
 
 def run(
