@@ -260,7 +260,15 @@ def _nearest(key: str, known: Iterable[str]) -> str:
 def _outside() -> Settings:
     """Settings from files and the environment."""
     variables = tuple((key, os.environ[name]) for key, name in VARIABLES.items() if name in os.environ)
+    _refuse_misspelt(name for name in os.environ if name.startswith(PREFIX))
     return _merged(tuple(_stamp(path) for path in _files()), variables)
+
+
+def _refuse_misspelt(names: Iterable[str]) -> None:
+    """TypeError for a variable that is meant for a section of ours, but for none of its settings."""
+    for name in set(names).difference(VARIABLES.values()):
+        if name.removeprefix(PREFIX).partition("_")[0].lower() in SECTIONS:
+            raise TypeError(f"environment variable {name}: there is no such setting{_nearest(name, VARIABLES.values())}")
 
 
 def _files() -> tuple[str, ...]:

@@ -111,6 +111,11 @@ def test_wrong_files_and_variables_are_named(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ValueError, match="environment variable SARRAY_WORKERS"):
         sa.settings()
     monkeypatch.delenv("SARRAY_WORKERS")
+    monkeypatch.setenv("SARRAY_FUNCTIONS_SHAPES", "aws")
+    with pytest.raises(TypeError, match="SARRAY_FUNCTIONS_SHAPES: .*did you mean 'SARRAY_FUNCTIONS_SHAPE'"):
+        sa.settings()
+    monkeypatch.delenv("SARRAY_FUNCTIONS_SHAPES")
+    monkeypatch.setenv("SARRAY_LOG", "1")  # is none of a section's
     for text, words in (("workers = ", "is not TOML"), ("nothing = 1", "no setting 'nothing'")):
         (tmp_path / "sarray.toml").write_text(text)
         with pytest.raises((ValueError, TypeError), match=f"sarray.toml.*{words}"):
