@@ -266,9 +266,10 @@ def _outside() -> Settings:
 
 def _refuse_misspelt(names: Iterable[str]) -> None:
     """TypeError for a variable that is meant for a section of ours, but for none of its settings."""
-    for name in set(names).difference(VARIABLES.values()):
+    known = VARIABLES.values()
+    for name in set(names).difference(known):
         if name.removeprefix(PREFIX).partition("_")[0].lower() in SECTIONS:
-            raise TypeError(f"environment variable {name}: there is no such setting{_nearest(name, VARIABLES.values())}")
+            raise TypeError(f"environment variable {name}: there is no such setting{_nearest(name, known)}")
 
 
 def _files() -> tuple[str, ...]:

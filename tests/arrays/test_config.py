@@ -112,7 +112,7 @@ def test_wrong_files_and_variables_are_named(tmp_path: Path, monkeypatch: pytest
         sa.settings()
     monkeypatch.delenv("SARRAY_WORKERS")
     monkeypatch.setenv("SARRAY_FUNCTIONS_SHAPES", "aws")
-    with pytest.raises(TypeError, match="SARRAY_FUNCTIONS_SHAPES: .*did you mean 'SARRAY_FUNCTIONS_SHAPE'"):
+    with pytest.raises(TypeError, match=r"SARRAY_FUNCTIONS_SHAPES: .*did you mean 'SARRAY_FUNCTIONS_SHAPE'"):
         sa.settings()
     monkeypatch.delenv("SARRAY_FUNCTIONS_SHAPES")
     monkeypatch.setenv("SARRAY_LOG", "1")  # is none of a section's
