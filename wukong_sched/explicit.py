@@ -22,6 +22,7 @@ import numpy.typing as npt
 from wukong_sched.errors import ProgramError
 from wukong_sched.program import SINK, BlockReader, Range, Task, Tile
 from wukong_sched.rule import Costed
+from wukong_sched.storage.blocks import said
 
 RULE, VALUE, LITERAL = "task", "value", "literal"
 WIDE = 1000
@@ -99,7 +100,8 @@ class Explicit:
         return same
 
     def _nbytes_of(self, value: Any) -> int:
-        return int(getattr(value, "nbytes", self._value_bytes))
+        nbytes = said(value)
+        return self._value_bytes if nbytes is None else nbytes
 
     def tile_of(self, key: Hashable) -> Tile:
         """Where the key's value is; ProgramError if the wanted keys do not need it."""

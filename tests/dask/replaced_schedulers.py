@@ -31,7 +31,23 @@ LEFT_OUT = {
     ("test_reductions.py", "test_nanquantile_all_nan"): ALONE,
 }
 """{(file, test): why}"""
+SAME = "asks whether the very object that went in comes out; from a process comes one like it"
+HERE = "counts, or catches warnings, where the calls are not"
+LEFT_OUT_IN_PROCESSES = {
+    ("test_delayed.py", "test_traverse_false"): SAME,
+    ("test_delayed.py", "test_callable_obj"): SAME,
+    ("test_bag.py", "test_repartition_partition_size_complex_dtypes"): SAME,
+    ("test_bag.py", "test_bag_with_single_callable"): SAME,
+    ("test_bag.py", "test_take_npartitions_warn"): HERE,
+    ("test_bag.py", "test_to_delayed_optimize_graph"): HERE,
+    ("test_text.py", "test_files_per_partition"): HERE,
+    ("test_bag.py", "test_reductions_are_lazy"): "has a generator among its data, which cannot be pickled",
+    ("test_routines.py", "test_average_raises"): HERE,
+    ("test_routines.py", "test_tensordot_more_than_26_dims"): "takes more memory than a function here has",
+}
+"""Beside those, where calls run in processes."""
 EXECUTOR = os.environ.get("DASK_SUITE_EXECUTOR", "threads")
+EXCEPT = LEFT_OUT if EXECUTOR == "threads" else LEFT_OUT | LEFT_OUT_IN_PROCESSES
 NAMES = ("sync", "synchronous", "single-threaded", "threads", "threading", "processes", "multiprocessing")
 
 
@@ -64,7 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what cannot pass."""
-    left_out = [item for item in items if (item.path.name, getattr(item, "originalname", "")) in LEFT_OUT]
+    left_out = [item for item in items if (item.path.name, getattr(item, "originalname", "")) in EXCEPT]
     CALLS["left out"] = len(left_out)
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]

@@ -199,3 +199,10 @@ def test_it_is_the_default_beside_a_client_of_distributed() -> None:
             assert ident().compute() == threading.get_ident()
         assert ident().compute() != threading.get_ident(), "distributed's, once ours is closed"
         assert theirs.status == "running"
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "functions"])
+def test_a_class_that_knows_of_nbytes_is_no_array(executor):
+    """`np.int64.nbytes` is a descriptor, not a number."""
+    made, given = dask.delayed(lambda: np.int64)(), dask.delayed(lambda kind: kind(3))
+    assert dask.compute(given(made), given(np.float32), scheduler=Scheduler(executor, 2)) == (3, 3.0)

@@ -15,6 +15,7 @@ from dask.sizeof import sizeof
 from dask.utils import key_split
 
 from wukong_sched.explicit import Explicit
+from wukong_sched.storage.blocks import said
 
 Graph = Mapping[Any, GraphNode]
 Wrap = Callable[["Call"], Callable[..., Any]]
@@ -75,7 +76,7 @@ def without_constants(nodes: Graph) -> Graph:
     constants: dict[int, DataNode] = {}
 
     def reference(value: Any) -> Any:
-        if getattr(value, "nbytes", 0) < LARGE or isinstance(value, GraphNode):
+        if (said(value) or 0) < LARGE or isinstance(value, GraphNode):
             return value
         found = constants.setdefault(id(value), DataNode(("constant", id(value)), value))
         return TaskRef(found.key)

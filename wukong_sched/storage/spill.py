@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from wukong_sched.program import Tile
+from wukong_sched.storage.blocks import said
 from wukong_sched.storage.codec import decode, encode
 from wukong_sched.storage.scratch import Piece, Scratch
 
@@ -231,4 +232,4 @@ def footprint(block: Any) -> int:
     """Bytes that a block holds on to; a tuple's members count, other objects count as their `nbytes` or not at all."""
     if isinstance(block, tuple | list):
         return sum(map(footprint, block))
-    return int(getattr(block, "nbytes", 0))
+    return said(block) or 0
