@@ -30,7 +30,6 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 
 from wukong_sched.backlog import Backlog, Cuts
 from wukong_sched.errors import ProtocolError
@@ -107,6 +106,8 @@ class ExecutorState:
         """What follows when all commits are through."""
         self.waited = self.rests = 0.0
         """Seconds waited since something ran here, and since when."""
+        self.idled = 0.0
+        """Seconds waited before that."""
         self.part: Collection[Task] = ()
         """What the commits under way discharge."""
         self.storing: tuple[Tile, ...] = ()
@@ -142,7 +143,7 @@ class ExecutorState:
     def _ran(self, event: Ran, now: float) -> list[Instruction]:
         self.idle = event.idle
         if event.left:
-            return self._cut_short(event.left, now)
+            return self._cut_short(event, now)
         self._learn(event.seconds)
         return self._advance(now)
 
@@ -164,7 +165,8 @@ class ExecutorState:
         held, alone, patience = self.ledger.nbytes, bool(self.ledger.announced), self.policy.patience
         longest = patience(held) / (2 * LOOKS if alone else LOOKS)
         look = min(longest, max(longest / EAGER, waited))
-        left = patience(held, self.rests - self.began, alone) - waited
+        worked = self.rests - self.began - self.idled
+        left = patience(held, worked - self.idled, alone) - waited  # all waits together cost as much as the work
         if left > 0 and not self.policy.yields(now + min(look, left), self.deadline):
             self.waited = waited + look
             return self._enter(Phase.WAITING, Wait(min(look, left)))
@@ -202,8 +204,8 @@ class ExecutorState:
         shared = self._share(idle) if idle and not self.ledger.will_repeat() else None
         if shared is not None:
             return shared
-        awaiting = self.ledger.announced or self.frontier.partners
-        awaited = self.frontier.awaited_part(self.policy) if awaiting and self.ledger.open else None
+        awaiting = self.ledger.announced or self.frontier.answers
+        awaited = self.frontier.awaited_part(self.policy) if awaiting else None
         if awaited:
             return self._flush(part=awaited)
         if self.ledger.open and not self.policy.holds(self.ledger.nbytes, self.ledger.age(now)):
@@ -216,6 +218,7 @@ class ExecutorState:
             room = max(0.0, (self.deadline - now) / 2)
             self.batch = self.frontier.plan(self.policy, self.corrections, self._seconds, room, now)
             if self.batch.steps:
+                self.idled += self.waited
                 self.waited = 0.0
                 return self._begin(now)
         if self.frontier.pending:
@@ -267,16 +270,16 @@ class ExecutorState:
         ahead = () if last else self.frontier.ahead(self.batch, self.policy)
         return self._enter(Phase.RUNNING, Run(tuple(self.batch.steps), limit, ahead))
 
-    def _cut_short(self, left: int, now: float) -> list[Instruction]:
+    def _cut_short(self, event: Ran, now: float) -> list[Instruction]:
         """The tasks took so much longer than we thought that some have not begun, though we count them as run.
 
-        Run them, if there is time. If not, hand over without a word of this Run and of what is held: a retry runs both.
+        Run them, if there is time for one like those that ran. If not, hand over with what did run.
         """
-        self.batch.steps = self.batch.steps[-left:]
-        if not self.policy.yields(now, self.deadline):
+        each = event.seconds / (len(self.batch.steps) - event.left)
+        self.batch.steps = self.batch.steps[-event.left :]
+        if not self.policy.yields(now + each, self.deadline):
             return self._run(now)
-        last = replace(self.ledger.renewal(self.seq), yields=True)
-        return self._commit([last], lambda now: [Invoke((self.id,)), *self._finish(now)])
+        return self._flush(yields=True, part=self.ledger.unmake([task for task, _, _ in self.batch.steps]))
 
     def _peek(self) -> list[Instruction]:
         return self._enter(Phase.PEEKING, Peek(tuple(self.frontier.pending)))

@@ -46,6 +46,8 @@ class Frontier:
     """Stored tiles still in memory -> tasks that may yet read them here."""
     partners: set[Task] = field(default_factory=set)
     """Tasks of several tiles of which one was read here: whoever holds the others may wait for what comes back."""
+    answers: set[Task] = field(default_factory=set)
+    """Pending fan-ins that need what is left with a partner."""
 
     # ---- the next Run
 
@@ -186,7 +188,10 @@ class Frontier:
                 if consumer in pending:
                     pending[consumer] -= 1
                 elif consumer != SINK:
-                    pending[consumer] = len(self.produced(consumer)) - 1
+                    needs = self.produced(consumer)
+                    pending[consumer] = len(needs) - 1
+                    if self.partners and not self.partners.isdisjoint(map(ledger.maker, needs)):
+                        self.answers.add(consumer)
                 else:
                     continue
                 if not pending[consumer]:
@@ -267,14 +272,20 @@ class Frontier:
 
         If we did so too, that is all that others wait for; if not, what meets the rest of what we have read a part of.
         """
-        found = {tile for tile in self.shared(policy, idle=True) if not self.program.is_wanted(tile)}
-        return self.parting({t for t in found if self.ledger.announced or self._comes_back(t, policy)}, policy)
+        if not self.ledger.announced:
+            return self.parting(self._answering(policy), policy)
+        return self.parting({t for t in self.shared(policy, idle=True) if not self.program.is_wanted(t)}, policy)
 
-    def _comes_back(self, tile: Tile, policy: Policy) -> bool:
-        """Whether a reader of the tile needs another one that is worth leaving with a partner."""
-        maker, size = self.ledger.maker, self.program.nbytes
-        others = {other for task in self.ledger.edges(tile) for other in self.program.inputs(task)}
-        return any(maker(other) in self.partners and policy.stays(size(other)) for other in others)
+    def _answering(self, policy: Policy) -> set[Tile]:
+        """Open tiles that meet what was worth leaving with a partner."""
+        maker, size, found = self.ledger.maker, self.program.nbytes, set[Tile]()
+        for task in tuple(self.answers):
+            needs = self.produced(task) if task in self.pending else []
+            if any(maker(tile) in self.partners and policy.stays(size(tile)) for tile in needs):
+                found.update(t for t in needs if t in self.ledger.open and self._is_offered(t, task, policy))
+            else:
+                self.answers.remove(task)
+        return found
 
     def given_part(self, gives: Sequence[Give], policy: Policy) -> Part | None:
         """What must go so that these can be given away: nothing if they read nothing that is held here."""

@@ -133,6 +133,22 @@ class Ledger:
         self.nbytes -= self.program.nbytes(tile)
         return True
 
+    def unmake(self, tasks: Collection[Task]) -> Part:
+        """These, the last that were counted as run, have not begun: all else may be discharged, and they are retained.
+
+        What they would have read is still in memory, and open.
+        """
+        part = self.ran.difference(tasks)
+        for task in tasks:
+            for tile in self.program.outputs(task):
+                if self.open.pop(tile, 0):
+                    self.nbytes -= self.program.nbytes(tile)
+            for tile in self.program.inputs(task):
+                if self.maker(tile) in part and not self.is_told(tile, task):
+                    self.nbytes += 0 if tile in self.open else self.program.nbytes(tile)
+                    self.open[tile] = self.open.get(tile, 0) + 1
+        return Part(part)
+
     # ---- what to discharge
 
     def closure(self, tiles: Iterable[Tile]) -> set[Task]:

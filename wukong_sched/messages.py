@@ -177,6 +177,11 @@ class Commit:
     lost: Tile | None = None
     """A stored tile is not there: the job needs a resume."""
 
+    @property
+    def moves_on(self) -> bool:
+        """Whether a retry begins further on than it would have before: then earlier attempts count no more."""
+        return bool(self.discharged or self.cuts or (self.yields and self.arrivals))
+
 
 @dataclass(frozen=True, slots=True)
 class Peek:

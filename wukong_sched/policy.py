@@ -82,7 +82,7 @@ class Policy(Protocol):
         """Whether so many bytes of tiles that are stored may stay in memory for later readers."""
 
     def patience(self, nbytes: int, worked: float = 0.0, alone: bool = False) -> float:
-        """Seconds to wait for a fan-in, having worked so many, rather than to store the bytes that we hold for it.
+        """Seconds to wait for a fan-in, having worked so many more than waited, rather than to store what we hold.
 
         `alone`: whether what others wait for was announced alone.
         """
@@ -236,7 +236,7 @@ class CostModel:
         """What storing, fetching and invoking would take, or, if that is longer, as long as was worked here.
 
         Who began together does not end together, the less so where many share few processors. Whoever waits is paid for
-        it: so it costs as much again as the work at most, and of long work a second.
+        it: so all waits together cost as much again as the work at most, and each of them a second.
         """
         if not self.waits or not self.rates.transfer(1):
             return 0.0

@@ -19,6 +19,7 @@ from wukong_sched.messages import (
     Commit,
     Fetch,
     Fetched,
+    Finish,
     Give,
     Instruction,
     Invoke,
@@ -314,16 +315,19 @@ def test_a_run_that_was_cut_short_goes_on() -> None:
     assert isinstance(rest, Run) and rest.steps == run.steps[2:]
 
 
-def test_a_run_that_was_cut_short_at_the_end_of_the_time_is_left_to_a_retry() -> None:
+def test_of_a_run_that_was_cut_short_at_the_end_of_the_time_what_ran_is_handed_over() -> None:
+    """A chain of four, of which two have run: the second's result leaves, and the third is owed."""
     s = scripted(replace(NEAR, quantum=100.0), [], [0], [1], [2], wanted=[3])
     s.core.corrections = dict.fromkeys(("leaf", "node"), 1.0)
     s.core.deadline = 10.0
     s.start(ONE)
     [run] = s.fetched()
-    assert isinstance(run, Run) and run.limit == 5.0
+    assert isinstance(run, Run) and run.limit == 5.0 and len(run.steps) == 4
     s.now = 9.5
-    assert s.tell(Ran(9.5, 0, left=2)) == [Commit(0, yields=True)]
-    assert s.committed()[0] == Invoke(("e",))
+    assert s.tell(Ran(9.5, 0, left=2)) == [Store((v(1),))]
+    [commit] = s.stored()
+    assert commit == Commit(0, arrivals=((node(2), v(1), 1),), cuts=((ONE, ()),), yields=True)
+    assert s.committed(node(2))[-2:] == [Invoke(("e",)), Finish()]
 
 
 def test_a_quantum_of_nothing_is_one_task_at_a_time() -> None:

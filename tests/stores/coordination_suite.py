@@ -78,12 +78,13 @@ class CoordinationSuite:
         [
             ({"discharged": (A,)}, 1),
             ({"cuts": ((LEAVES, ((*LEAVES[:3], 4),)),)}, 1),
-            ({"yields": True}, 1),
+            ({"yields": True, "arrivals": ((C, X, 2),)}, 1),
+            ({"yields": True}, 4),
             ({}, 4),
             ({"arrivals": ((C, X, 2), (D, X, 1)), "consumed": ((X, B, 2),), "announced": ((X, 7),)}, 4),
             ({"gives": (Give("g", (B,)),)}, 4),
         ],
-        ids=["discharged", "cut", "yielded", "renewed", "announced", "given"],
+        ids=["discharged", "cut", "handed over", "given up", "renewed", "announced", "given"],
     )
     def test_what_a_record_owed_no_more_lets_it_be_tried_as_often_again(self, coordination, clock, progress, attempts):
         store = coordination(lease=1, max_attempts=4)
@@ -179,7 +180,7 @@ class CoordinationSuite:
         store.start("r", "1")
         store.commit("r", "1", Commit(0, announced=((X, 1000),), yields=True))
         lease = store.start("r", "2")
-        assert (lease.seq, dict(lease.announced), lease.attempts) == (1, {X: 1000}, 1)
+        assert (lease.seq, dict(lease.announced), lease.attempts) == (1, {X: 1000}, 2)
 
     @pytest.mark.parametrize(
         ("commit", "state", "story"),

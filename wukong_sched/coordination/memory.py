@@ -144,7 +144,7 @@ class MemoryCoordination:
     def _renew(self, id: str, record: Record, commit: Commit, reply: Reply) -> None:
         record.seq += 1
         record.reply = reply
-        record.attempts = 0 if commit.yields or commit.discharged or commit.cuts else record.attempts
+        record.attempts = 0 if commit.moves_on else record.attempts
         record.announced = dict(commit.announced)
         record.expiry = self._clock() + (0 if commit.yields else self._lease)
         if not record.todo:

@@ -212,7 +212,7 @@ def commit_arguments(commit: Commit) -> Iterator[Argument]:
     for tile, task, total in commit.consumed:
         yield from (task_text(tile), task_text(task), total)
     yield counts_text(commit.announced)
-    yield from (int(commit.yields), int(commit.yields or bool(commit.discharged or commit.cuts)))
+    yield from (int(commit.yields), int(commit.moves_on))
     yield from ending(commit)
 
 
