@@ -18,6 +18,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from applications import APPLICATIONS, SYSTEMS
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 from sides import HERE
 
 DOCS = HERE.parent / "docs"
@@ -51,6 +52,9 @@ def line(axes: Axes, rows: list[Row], application: str, value: Callable[[Row], f
     axes.set(title=about.title, xlabel=about.unit, xscale="log", yscale="log")
     axes.set_xticks(about.sizes, [f"{size:,}" for size in about.sizes])
     axes.minorticks_off()
+    if not any(low <= tick <= high for low, high in [axes.get_ylim()] for tick in axes.get_yticks()):
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 5, 6, 8)))  # the range holds no power of ten
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.grid(alpha=0.3)
 
 

@@ -30,25 +30,46 @@ __all__ = ["FORMER", "Client", "FormerParameter", "LocalCluster"]
 NO_SERVER = "no server: functions schedule functions"
 NO_PROXY = "a launch tree: executors that are handed many tasks invoke others, in logarithmic depth"
 BY_COST = "the policy decides by cost; policy='wukong' has the paper's rules"
+REPORT = "x.compute(report=True) and the progress bar"
+TRACE = "compute(trace=...)"
 STORES = "the stores of the executor: files and Valkey here, S3 and Redis on AWS"
 
 FORMER: Mapping[str, tuple[str, str]] = {
     "host": ("address on which the static scheduler listened", NO_SERVER),
     "ip": ("the same, formerly", NO_SERVER),
     "scheduler_port": ("port of the static scheduler", NO_SERVER),
-    "dashboard_address": ("address of its web page", "x.compute(report=True) and the progress bar"),
+    "dashboard_address": ("address of its web page", REPORT),
+    "worker_dashboard_address": ("address of the workers' web pages", REPORT),
+    "diagnostics_port": ("port of its web page, formerly", REPORT),
     "silence_logs": ("level of what it logged", "nothing is logged"),
+    "loop": ("event loop of the cluster", NO_SERVER),
+    "start": ("whether to start it at once", "functions start with the first computation"),
+    "asynchronous": ("promise to await the cluster within a coroutine", "Client is a context of coroutines, too"),
+    "protocol": ("protocol between scheduler and workers", NO_SERVER),
+    "interface": ("network interface for it", NO_SERVER),
+    "security": ("certificates for it", "programs are signed with a key of each job's"),
+    "blocked_handlers": ("messages that the scheduler refused", NO_SERVER),
+    "services": ("further servers beside the scheduler", NO_SERVER),
+    "worker_services": ("further servers beside the workers", NO_SERVER),
+    "service_kwargs": ("parameters of such servers", NO_SERVER),
     "processes": ("workers in processes or threads", "executor='functions' or executor='threads'"),
     "threads_per_worker": ("threads of one worker", "one task at a time in each worker"),
+    "worker_class": ("class of the workers", "executor='threads', 'functions' or 'aws'"),
+    "memory_limit": ("bytes that one worker might hold", "sarray.config(memory_limit=...)"),
     "proxy_address": ("address of the storage manager, which invoked large fan-outs", NO_PROXY),
     "proxy_port": ("its port", NO_PROXY),
     "use_local_proxy": ("whether to start it on this machine", NO_PROXY),
     "local_proxy_path": ("where its program was", NO_PROXY),
     "max_task_fanout": ("width of a fan-out from which it was asked", NO_PROXY),
     "num_lambda_invokers": ("processes that invoked the leaves", NO_PROXY),
+    "use_invoker_lambdas_threshold": ("number of leaves from which functions invoked them", NO_PROXY),
+    "force_use_invoker_lambdas": ("switch for functions that invoke leaves, however few", NO_PROXY),
     "num_fargate_nodes": ("Redis servers to start on Fargate", STORES),
     "use_fargate": ("whether to start them", STORES),
     "redis_endpoints": ("Redis servers to use", STORES),
+    "redis_address": ("address of a Redis server to use", STORES),
+    "redis_port": ("port of that Redis server", STORES),
+    "reuse_existing_fargate_tasks_on_startup": ("whether to take Redis servers that ran on Fargate already", STORES),
     "ecs_cluster_name": ("where on ECS they ran", STORES),
     "ecs_task_definition": ("as which ECS task", STORES),
     "ecs_network_configuration": ("in which network", STORES),
@@ -56,12 +77,16 @@ FORMER: Mapping[str, tuple[str, str]] = {
     "aws_region": ("region of the functions", "the region of boto3's session, AWS_DEFAULT_REGION"),
     "chunk_large_tasks": ("whether to keep consumers of large results in one executor", BY_COST),
     "chunk_task_threshold": ("bytes from which a result was large", BY_COST),
+    "num_chunks_for_large_tasks": ("number of parts into which consumers of large results were divided", BY_COST),
     "big_task_threshold": ("bytes from which a result was large", BY_COST),
     "executors_use_task_queue": ("whether executors kept a queue of ready tasks", "they do"),
     "use_bit_dep_checking": ("whether fan-ins were counted by bits", "they are, in one atomic commit"),
     "reuse_lambdas": ("whether to keep executors alive for later tasks", "executors go on while they have work"),
-    "lambda_debug": ("whether functions logged more", "compute(trace=...)"),
-    "debug_print": ("whether the scheduler printed more", "compute(trace=...)"),
+    "lambda_debug": ("whether functions logged more", TRACE),
+    "debug_print": ("whether the scheduler printed more", TRACE),
+    "print_debug": ("whether the scheduler printed more", TRACE),
+    "print_level": ("amount of what it printed", TRACE),
+    "debug_mode": ("whether it kept more about tasks for debugging", TRACE),
 }
 """{parameter: (what it meant, what is used now)}"""
 
@@ -143,7 +168,7 @@ def _carried(program: Any, storage: Any, progress: Any) -> Any:
     from wukong_sched.storage.pickled import own_modules_by_value
 
     remote, wishes = place_of(replace(settings(), executor="aws")), Wishes(progress=progress)
-    with own_modules_by_value():
+    with own_modules_by_value(anywhere=True):
         job = begin(remote.functions, program, wishes, remote.park)
     with finished(remote.functions, job):
         report, _ = collect(remote.functions, job, storage, wishes)

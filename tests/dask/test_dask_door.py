@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import dask
 import dask.array as da
 import numpy as np
 import pytest
-from dask._task_spec import DataNode
+from dask._task_spec import Alias, DataNode, Task, TaskRef
 from dask.callbacks import Callback
 from dask.diagnostics import Profiler, ProgressBar
 
 import wukong_sched.dask
 from wukong_sched.dask import Scheduler, last_report
+from wukong_sched.errors import ProgramError
 
 EXECUTORS = ["threads", "serial", "functions"]
 
@@ -206,3 +208,48 @@ def test_a_class_that_knows_of_nbytes_is_no_array(executor):
     """`np.int64.nbytes` is a descriptor, not a number."""
     made, given = dask.delayed(lambda: np.int64)(), dask.delayed(lambda kind: kind(3))
     assert dask.compute(given(made), given(np.float32), scheduler=Scheduler(executor, 2)) == (3, 3.0)
+
+
+@pytest.mark.parametrize("optimized", [True, False])
+def test_what_would_be_written_into_a_copy_is_refused(optimized: bool) -> None:
+    x, functions = da.arange(10, chunks=5) + 1, Scheduler("functions", 2)
+    target, other = np.zeros(10), np.ones(10)
+    with pytest.raises(TypeError, match=r"x\.compute\(\)"):
+        da.store(x, target, scheduler=functions, optimize_graph=optimized)
+    assert not target.any()
+    da.store([x, x], [target, other], scheduler=wukong_sched.dask.get, optimize_graph=optimized)
+    assert target.tolist() == other.tolist() == list(range(1, 11))
+    stored = da.store([x], [target], return_stored=True, compute=False, load_stored=True)
+    assert stored.compute(scheduler=functions, optimize_graph=optimized).tolist() == list(range(1, 11))
+    within = dask.delayed(_stores)(functions)
+    assert within.compute(scheduler=functions) == 10.0
+    assert _stores(Scheduler("simulate")) == 10.0
+
+
+def _stores(scheduler: Scheduler) -> float:
+    """A task of its own stores where it is."""
+    target = np.zeros(10)
+    da.store(da.ones(10, chunks=5), target, scheduler=scheduler)
+    return float(target.sum())
+
+
+def test_files_are_written_from_functions(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    with dask.config.set(scheduler=Scheduler("functions", 2)):
+        da.arange(100, chunks=30).to_zarr(str(tmp_path / "x"))
+    assert zarr.open(str(tmp_path / "x"), mode="r")[:].sum() == 4950
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("graph", [{"a": 1}, {"zz": Task("zz", abs, TaskRef("y"))}, {"zz": Alias("zz", "y")}])
+def test_a_missing_key_is_a_key_error(executor: str, graph: dict[str, Any]) -> None:
+    with pytest.raises(KeyError) as caught:
+        Scheduler(executor, 2)(graph, ["zz"])
+    assert isinstance(caught.value, ProgramError)
+    assert str(caught.value).startswith("key 'zz'" if "a" in graph else "key 'y'")
+
+
+def test_a_cycle_is_no_missing_key() -> None:
+    with pytest.raises(ProgramError, match="wait for each other") as caught:
+        Scheduler()({"a": (abs, "b"), "b": (abs, "a")}, "a")
+    assert not isinstance(caught.value, KeyError)

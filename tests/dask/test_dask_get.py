@@ -10,7 +10,9 @@ import dask
 import dask.array as da
 import dask.bag as db
 import numpy as np
+import pandas as pd
 import pytest
+from dask._task_spec import DataNode, Dict, List, Task, TaskRef, _execute_subgraph
 from dask.callbacks import Callback
 from dask.local import get_sync
 from hypothesis import given, settings
@@ -18,7 +20,8 @@ from hypothesis import strategies as st
 
 import wukong_sched.dask
 from wukong_sched.dask import Scheduler
-from wukong_sched.dask.graph import LARGE, nodes_of, program_of, without_constants
+from wukong_sched.dask.constants import LARGE, without_constants
+from wukong_sched.dask.graph import nodes_of, program_of
 
 
 @st.composite
@@ -146,3 +149,53 @@ def test_large_constants_stay_out_of_the_program(optimized):
     moved = program.with_data(lambda value, nbytes: None if nbytes > LARGE else value)
     assert len(cloudpickle.dumps(moved)) < 20_000
     assert sum(program.nbytes(tile) > LARGE for task in program.tasks() for tile in program.inputs(task)) > 0
+
+
+DATA = np.arange(50_000.0)
+HOLD_DATA = {
+    "list": lambda: {"a": (len, [DATA, 1])},
+    "dict": lambda: {"a": (len, {"k": DATA, "l": [DATA]})},
+    "nested task": lambda: {"a": (len, (list, [DATA, 1]))},
+    "plain list": lambda: {"a": Task("a", len, [DATA, 1])},
+    "plain dict": lambda: {"a": Task("a", len, {"k": (1, [DATA])})},
+    "nodes": lambda: {"a": Task("a", len, Dict({("k", 1): (DATA, 1), "l": List(DataNode(None, DATA), 2)}))},
+    "keyword": lambda: {"a": Task("a", dict, k=List(DATA))},
+    "bytes": lambda: {"a": (len, DATA.tobytes())},
+    "text": lambda: {"a": (len, "ab" * 50_000)},
+    "frame": lambda: {"a": (len, pd.DataFrame({"x": DATA, "y": DATA}))},
+    "floats": lambda: {"a": Task("a", len, DATA.tolist())},
+    "given to fused": lambda: {
+        "a": Task("a", _execute_subgraph, {"b": Task("b", len, TaskRef("c"))}, "b", ("c",), DataNode(None, DATA))
+    },
+    "bag": lambda: db.from_sequence([DATA, DATA + 1], npartitions=2).map(np.sum).sum(),
+    "delayed list": lambda: dask.delayed(len)([DATA, 1]),
+    "delayed dict": lambda: dask.delayed(len)({"k": DATA}),
+}
+
+
+@pytest.mark.parametrize("kind", HOLD_DATA)
+def test_large_constants_are_found_wherever_tasks_hold_them(kind):
+    given = HOLD_DATA[kind]()
+    graph = nodes_of(given)
+    keys = ["a"] if isinstance(given, dict) else given.__dask_keys__()
+    program = program_of(without_constants(graph), keys)
+    moved = program.with_data(lambda value, nbytes: None if nbytes > LARGE else value)
+    assert len(cloudpickle.dumps(moved)) < 5_000
+    found = get_sync({**without_constants(graph), "again": List(*map(TaskRef, keys))}, "again")
+    assert found == get_sync({**graph, "again": List(*map(TaskRef, keys))}, "again")
+    assert Scheduler("functions", 2)(graph, keys) is not None
+
+
+def test_a_constant_of_many_lists_is_kept_once():
+    nodes = nodes_of({("x", n): (len, [DATA, n]) for n in range(20)})
+    assert len(without_constants(nodes)) == 20 + 1
+
+
+def test_small_constants_stay_where_they_are():
+    holds_itself = [1]
+    holds_itself.append(holds_itself)
+    graph = nodes_of({"a": (len, [b"abc", {"k": [1.0] * 10}, np.zeros(10)]), "b": Task("b", abs, holds_itself[0])})
+    graph["c"] = Task("c", len, [holds_itself, *range(100)])
+    kept = without_constants(graph)
+    assert kept["a"] is graph["a"] and kept["b"] is graph["b"]
+    assert get_sync(kept, "c") == 101

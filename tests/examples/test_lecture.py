@@ -188,6 +188,23 @@ def test_former_parameters_are_said_to_mean_nothing() -> None:
         assert meant in str(caught[0].message) and now in str(caught[0].message)
 
 
+WUKONGS = """
+    n_workers threads_per_worker processes loop start host ip scheduler_port silence_logs dashboard_address
+    worker_dashboard_address diagnostics_port services worker_services service_kwargs asynchronous security protocol
+    blocked_handlers interface worker_class proxy_address proxy_port redis_address redis_port num_lambda_invokers
+    max_task_fanout chunk_large_tasks wukong_config_path big_task_threshold print_debug redis_endpoints memory_limit
+    reuse_existing_fargate_tasks_on_startup executors_use_task_queue ecs_cluster_name use_bit_dep_checking debug_mode
+    use_local_proxy local_proxy_path lambda_debug use_fargate ecs_task_definition ecs_network_configuration
+    num_chunks_for_large_tasks print_level aws_region reuse_lambdas num_fargate_nodes use_invoker_lambdas_threshold
+    force_use_invoker_lambdas
+"""
+"""All parameters of its `LocalCluster`, and what it handed on to its workers."""
+
+
+def test_every_parameter_of_wukongs_cluster_is_known() -> None:
+    assert set(WUKONGS.split()) - FORMER.keys() == {"n_workers"}
+
+
 def test_what_nobody_knows_is_refused() -> None:
     with pytest.raises(TypeError, match="no parameter 'gpus'; known: n_workers, executor, host"):
         LocalCluster(gpus=1)

@@ -6,21 +6,18 @@ node says which keys it needs, so nothing inside it is searched, and data is nev
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
-from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef, convert_legacy_graph
+from dask._task_spec import Alias, DataNode, GraphNode, convert_legacy_graph
 from dask.sizeof import sizeof
 from dask.utils import key_split
 
+from wukong_sched.errors import ProgramError
 from wukong_sched.explicit import Explicit
-from wukong_sched.storage.blocks import said
 
 Graph = Mapping[Any, GraphNode]
 Wrap = Callable[["Call"], Callable[..., Any]]
-LARGE = 1 << 16
-"""Bytes from which an argument is kept beside the program rather than within it."""
 
 
 class Held:
@@ -60,6 +57,13 @@ class Call:
         return str(key_split(self.node.key))
 
 
+class MissingKey(ProgramError, KeyError):
+    """A key that is asked for, or that a task needs, is not in the graph; Dask raises KeyError."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 def value_of(found: Any) -> Any:
     """What a tile holds, data or result."""
     return found.value if type(found) is Held else found
@@ -69,53 +73,6 @@ def nodes_of(graph: Any) -> Graph:
     """The graph with every entry as a node, however old its form."""
     found: Graph = convert_legacy_graph(graph if isinstance(graph, Mapping) else graph.__dask_graph__())
     return found
-
-
-def without_constants(nodes: Graph) -> Graph:
-    """The graph with the large arguments of its tasks as data of their own, each once, however many tasks have it."""
-    constants: dict[int, DataNode] = {}
-
-    def reference(value: Any) -> Any:
-        if (said(value) or 0) < LARGE or isinstance(value, GraphNode):
-            return value
-        found = constants.setdefault(id(value), DataNode(("constant", id(value)), value))
-        return TaskRef(found.key)
-
-    changed = {key: _with_references(node, reference) for key, node in nodes.items()}
-    return changed | {node.key: node for node in constants.values()}
-
-
-def _with_references(node: GraphNode, reference: Callable[[Any], Any]) -> GraphNode:
-    if type(node) is not Task:
-        return node
-    return _fused(node, reference) if node.has_subgraph() else _plain(node, reference)
-
-
-def _plain(node: Task, reference: Callable[[Any], Any]) -> Task:
-    args = [reference(value) for value in node.args]
-    kwargs = {name: reference(value) for name, value in node.kwargs.items()}
-    same = all(map(operator.is_, (*args, *kwargs.values()), (*node.args, *node.kwargs.values())))
-    return node if same else Task(node.key, node.func, *args, **kwargs)
-
-
-def _fused(node: Task, reference: Callable[[Any], Any]) -> Task:
-    """A task that holds a graph: (graph, key, names of what it is given, what it is given)."""
-    graph, key, names, *given = node.args
-    moved: dict[Any, TaskRef] = {}
-
-    def noted(value: Any) -> Any:
-        found = reference(value)
-        if found is not value:
-            moved[found.key] = found
-        return found
-
-    inner = {}
-    for name, part in graph.items():
-        if type(part) is DataNode and isinstance(found := reference(part.value), TaskRef):
-            moved[name] = found
-        else:
-            inner[name] = _with_references(part, noted)
-    return Task(node.key, node.func, inner, key, (*names, *moved), *given, *moved.values()) if moved else node
 
 
 def keys_in(keys: Any) -> Iterator[Hashable]:
@@ -130,14 +87,15 @@ def keys_in(keys: Any) -> Iterator[Hashable]:
 def program_of(nodes: Graph, keys: Any, wrap: Wrap = lambda call: call) -> Explicit:
     """The program that computes these keys, one task for each node that computes something.
 
-    `wrap` makes of a node's call what is called instead.
+    `wrap` makes of a node's call what is called instead. Raises MissingKey for a key that is not in the graph.
 
     >>> import operator
     >>> program = program_of(nodes_of({"a": 1, "b": (operator.add, "a", 2), "c": "b"}), ["c"])
     >>> len(program), program.operation(program.task_of("c"))
     (1, 'b')
     """
-    return Explicit.from_mapping(_Bodies(nodes, wrap), keys_in(keys))
+    bodies = _Bodies(nodes, wrap)
+    return Explicit.from_mapping(bodies, map(bodies.check, keys_in(keys)))
 
 
 class _Bodies(Mapping[Any, Any]):
@@ -150,8 +108,17 @@ class _Bodies(Mapping[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         found = self._bodies.get(key)
         if found is None:
-            found = self._bodies[key] = self._body(self._nodes[key])
+            node = self._nodes[key]
+            found = self._bodies[key] = self._body(node)
+            for need in node.dependencies:
+                self.check(need, f" that {key!r} needs")
         return found
+
+    def check(self, key: Hashable, why: str = "") -> Hashable:
+        """The key, if it is there."""
+        if key not in self._nodes:
+            raise MissingKey(f"key {key!r}{why} is not in the graph, which has {len(self._nodes)} keys")
+        return key
 
     def _body(self, node: GraphNode) -> Any:
         if type(node) is DataNode:

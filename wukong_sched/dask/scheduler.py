@@ -12,8 +12,10 @@ import dask
 
 from wukong_sched.dask.away import Away, Left, opened
 from wukong_sched.dask.callbacks import Callbacks, watching
+from wukong_sched.dask.constants import without_constants
 from wukong_sched.dask.fused import unfused
-from wukong_sched.dask.graph import Call, nodes_of, program_of, value_of, without_constants
+from wukong_sched.dask.graph import Call, nodes_of, program_of, value_of
+from wukong_sched.dask.lost_writes import refuse_lost_writes
 from wukong_sched.dask.reports import remember
 from wukong_sched.drivers import serial
 from wukong_sched.drivers.blas import single_threaded
@@ -29,6 +31,8 @@ Carrier = Callable[[Explicit, Storage, Progress | None], Summary]
 """Puts the wanted tiles of a program into a storage, telling of progress, and says what was done."""
 IN_PROCESS = ("threads", "serial")
 """Executors whose tasks can call back."""
+SHARE_MEMORY = (*IN_PROCESS, "simulate")
+"""Executors whose tasks write into what this process has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ class Scheduler:
 
         `executor` and `num_workers` stand for this scheduler's own; other options of Dask's schedulers mean nothing
         here. A task's exception is raised as itself, with a note that says which task it was. Raises TypeError for a
-        `pool`, whose threads are not this engine's, and ValueError unless `num_workers` is None or at least 1.
+        `pool`, whose threads are not this engine's, and for a store from other processes into an array of this one;
+        ValueError unless `num_workers` is None or at least 1; MissingKey, a KeyError, for a key that is not there.
         """
         if pool is not None:
             raise TypeError("pool= is of Dask's own threads, this scheduler has others; say how many: num_workers=2")
@@ -88,6 +93,8 @@ def _computed(keys: Any, executor: str, workers: int | None, watch: Callbacks, r
     """What gives a key's value, when all are computed."""
     here, nodes = executor in IN_PROCESS, watch.nodes
     wrap: Callable[[Call], Any] = (watch.wrap if watch else unfused) if here else Away
+    if executor not in SHARE_MEMORY and not inside_task():
+        refuse_lost_writes(nodes)
     program = program_of(nodes if here else without_constants(nodes), keys, wrap)
     storage = MemoryStorage()
     try:

@@ -1,22 +1,39 @@
 """Any Python object as bytes, by cloudpickle: functions of notebooks and scripts, closures and lambdas included.
 
-What is defined in a module is pickled as a name, which whoever loads it must be able to import. Modules that are not
-installed, a user's own, travel by value instead if that is asked for: whoever loads them needs no file of theirs.
+What is defined in a module is pickled as a name, which whoever loads it must be able to import; what is defined in
+``__main__``, by value. Modules that are not installed, a user's own, go one way or the other all together, so that no
+process ever has two classes of the same name:
+
+1. Where none of the user's files are, in a cloud, by value.
+2. Functions of this machine look for modules where this process did when it imported this file. If they find every one
+   of the user's loaded modules there, and no file was changed since, then by name: a module is then one module for all,
+   with its singletons, locks and state, and for whatever imports it over there.
+3. Otherwise by value: they run what this process has, whatever they loaded before. What changed in a module's file, or
+   was imported from elsewhere since, is thus seen.
+4. Something that cannot be pickled by value, a module's lock, say, but can by name, settles it for this process: from
+   then on, modules that functions find go by name, and only the others by value.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 OWN = ("sarray", "kernels", "wukong_sched")
 """Packages that are wherever programs are loaded, installed or not."""
+_BEGAN = time.time()
+_PATH = tuple(dict.fromkeys(os.path.abspath(entry or os.curdir) for entry in sys.path))
+"""Where functions of this machine look at least, since they start later."""
 _registering = threading.RLock()
+_by_name = threading.Event()
+"""Set when something could be pickled by name only."""
 
 
 def dumps(value: Any) -> bytes:
@@ -41,16 +58,48 @@ def dumps_by_value(value: Any) -> bytes:
     ...     loads(dumps_by_value(lambda x: x + 1))(1)
     2
     """
-    try:
-        return dumps(value)
-    except Exception:  # a module's lock or open file, say: whoever loads it may be able to import the module
-        with _registered(own_modules(), register=False):
+    if not _by_name.is_set():
+        with contextlib.suppress(Exception):  # a module's lock or open file, say, which by name may do
             return dumps(value)
+    with _registered(_needlessly_by_value(), register=False) as changed:
+        data = dumps(value)
+    if changed:
+        _by_name.set()
+    return data
 
 
-def own_modules_by_value() -> contextlib.AbstractContextManager[None]:
-    """Within it, what is pickled takes along what it uses of modules that are not installed."""
-    return _registered(own_modules(), register=True)
+def own_modules_by_value(*, anywhere: bool = False) -> contextlib.AbstractContextManager[object]:
+    """Within it, what is pickled takes along what it uses of modules that functions of this machine do not find.
+
+    With `anywhere`, of all modules that are not installed.
+    """
+    own = own_modules()
+    if not anywhere and (_by_name.is_set() or all(is_found(module) and not _is_edited(module) for module in own)):
+        own = [module for module in own if not is_found(module)]
+    return _registered(own, register=True)
+
+
+def is_found(module: ModuleType) -> bool:
+    """Whether functions of this machine import the same file by this module's name."""
+    place, _, name = str(module.__file__).rpartition(os.sep)
+    stem = os.path.join(place, name.partition(".")[0])
+    parts = module.__name__.split(".")
+    return any(stem in (os.path.join(entry, *parts), os.path.join(entry, *parts, "__init__")) for entry in _PATH)
+
+
+def _is_edited(module: ModuleType) -> bool:
+    """Whether the file may not be what was imported."""
+    try:
+        return os.stat(str(module.__file__)).st_mtime >= _BEGAN
+    except OSError:
+        return True
+
+
+def _needlessly_by_value() -> list[ModuleType]:
+    import cloudpickle
+
+    registered = cloudpickle.list_registry_pickle_by_value()
+    return [module for module in own_modules() if module.__name__ in registered and is_found(module)]
 
 
 def own_modules() -> list[ModuleType]:
@@ -67,8 +116,8 @@ def own_modules() -> list[ModuleType]:
 
 
 @contextlib.contextmanager
-def _registered(modules: list[ModuleType], *, register: bool) -> Iterator[None]:
-    """Let these modules travel by value, or by name, and then as before."""
+def _registered(modules: list[ModuleType], *, register: bool) -> Iterator[list[ModuleType]]:
+    """Let these modules travel by value, or by name, and then as before; gives those that this changes."""
     import cloudpickle
 
     switches = cloudpickle.register_pickle_by_value, cloudpickle.unregister_pickle_by_value
@@ -79,7 +128,7 @@ def _registered(modules: list[ModuleType], *, register: bool) -> Iterator[None]:
         try:
             for module in changed:
                 there(module)
-            yield
+            yield changed
         finally:
             for module in changed:
                 back(module)

@@ -1,0 +1,116 @@
+"""Modules of a user's own in other processes: everything of one module is of the same module there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LOCKED = "import threading\nLOCK = threading.Lock()\n"
+OWN = """
+import enum, dataclasses
+FACTOR = 2
+NOTHING = object()
+class Color(enum.Enum):
+    RED = 1
+class Error(Exception):
+    pass
+@dataclasses.dataclass
+class Point:
+    x: int = 0
+def nothing():
+    return NOTHING
+def scaled(x):
+    return FACTOR * x
+def fails(x):
+    raise Error(x)
+"""
+SAME = """
+import own
+from wukong_sched.delayed import delayed
+from wukong_sched.futures import FunctionExecutor
+
+def same(point, color, fails):
+    import own as again
+    try:
+        fails(1)
+    except own.Error:
+        caught = True
+    except Exception:
+        caught = False
+    return isinstance(point, own.Point), color is own.Color.RED, isinstance(point, again.Point), caught
+
+if __name__ == "__main__":
+    given = own.Point(3), own.Color.RED, own.fails
+    with FunctionExecutor("functions", workers=1) as executor:
+        print(executor.submit(same, *given).result())
+        print(executor.submit(lambda x: x is own.NOTHING, executor.submit(own.nothing)).result())
+    print(delayed(same)(*given).compute(executor="functions", workers=1))
+"""
+EDITED = """
+import importlib, sys
+from pathlib import Path
+import own
+from wukong_sched.futures import FunctionExecutor
+
+if __name__ == "__main__":
+    with FunctionExecutor("functions", workers=1) as executor:
+        print(executor.submit(own.scaled, 10).result())
+        file = Path(own.__file__)
+        file.write_text(file.read_text().replace("FACTOR = 2", "FACTOR = 300"))
+        print(executor.submit(own.scaled, 10).result(), own.scaled(10))
+        importlib.reload(own)
+        print(executor.submit(own.scaled, 10).result())
+"""
+LATER = """
+import sys
+from pathlib import Path
+from wukong_sched.futures import FunctionExecutor
+
+if __name__ == "__main__":
+    with FunctionExecutor("functions", workers=1) as executor:
+        print(executor.submit(abs, -1).result())
+        sys.path.insert(0, str(Path(__file__).parent / "later"))
+        import own
+        import beside
+        print(executor.submit(own.scaled, 10).result(), executor.submit(beside.twice, 10).result())
+"""
+
+
+def printed(directory: Path, script: str) -> list[str]:
+    """The lines that a script in this directory prints."""
+    (directory / "script.py").write_text(script)
+    found = subprocess.run(
+        [sys.executable, str(directory / "script.py")], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout.splitlines()
+
+
+@pytest.mark.parametrize("head", ["", LOCKED])
+def test_classes_and_singletons_of_a_neighbour_are_the_same_everywhere(tmp_path: Path, head: str) -> None:
+    (tmp_path / "own.py").write_text(head + OWN)
+    assert printed(tmp_path, SAME) == ["(True, True, True, True)", "True", "(True, True, True, True)"]
+
+
+def test_functions_call_what_this_process_has_though_its_file_was_edited(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    assert printed(tmp_path, EDITED) == ["20", "20 20", "3000"]
+
+
+def test_modules_travel_from_where_functions_do_not_look(tmp_path: Path) -> None:
+    """`beside` would be found by its name, and would not find `own` there."""
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "own.py").write_text(OWN)
+    (tmp_path / "beside.py").write_text("import own\ndef twice(x):\n    return 2 * own.scaled(x)\n")
+    assert printed(tmp_path, LATER) == ["1", "20 40"]
+
+
+def test_edited_modules_that_cannot_travel_are_the_same_everywhere(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(LOCKED + OWN)
+    script = SAME.replace("import own\n", "import own, os, time\nos.utime(own.__file__, (time.time() + 9,) * 2)\n", 1)
+    script = script.replace("print(executor", "print(executor.submit(own.fails, 1).exception(), executor", 1)
+    lines = printed(tmp_path, script.replace("import own as again", "again = own"))
+    assert lines == ["1 (True, True, True, True)", "True", "(True, True, True, True)"]
