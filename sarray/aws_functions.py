@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 from sarray.config import Settings
@@ -15,6 +13,7 @@ from sarray.remote import Remote
 from sarray.uploading import uploaded
 from wukong_sched.drivers.aws_lambda import LambdaFunctions, LambdaInvoker
 from wukong_sched.functions.places import GRACE, KEY, LEASE, OBJECTS, REDIS, Addresses
+from wukong_sched.shared import Shared
 
 CORE_TYPE = "OPENBLAS_CORETYPE"
 SETTINGS: Mapping[str, str] = {REDIS: "aws.redis", OBJECTS: "aws.bucket", KEY: "aws.key"}
@@ -26,7 +25,7 @@ USUAL: Mapping[str, str] = {LEASE: "30", GRACE: "10"}
 def remote(asked: Settings) -> Remote:
     """The function that the settings ask for; arrays in memory are put into the object store for it."""
     variables = tuple(sorted(environment(asked).items()))
-    functions = lambda_functions(asked.aws_function, variables, asked.aws_concurrency, os.getpid())
+    functions = lambda_functions(asked.aws_function, variables, asked.aws_concurrency)
     core_type = dict(variables).get(CORE_TYPE, "").lower()
     return Remote(
         "aws",
@@ -63,10 +62,10 @@ def _read(path: Path) -> Mapping[str, str]:
     return found
 
 
-@cache
-def lambda_functions(
-    name: str, variables: tuple[tuple[str, str], ...], concurrency: int, process: int
-) -> LambdaFunctions:
-    """The function of this name, whose environment has these variables, as this process reaches it."""
+def _lambda_functions(name: str, variables: tuple[tuple[str, str], ...], concurrency: int) -> LambdaFunctions:
     addresses, key = Addresses.found(dict(variables))
     return LambdaFunctions(replace(addresses, inside=False), key, LambdaInvoker(name), concurrency, CLASSES)
+
+
+lambda_functions = Shared(_lambda_functions)
+"""The function of this name, whose environment has these variables, as this process reaches it."""

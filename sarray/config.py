@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import operator
 import os
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,7 +47,7 @@ class Settings:
     """Who runs the tasks: a name from `sarray.executors.EXECUTORS`."""
     policy: str = "cost"
     """Who decides where tasks run: "cost" weighs their time against that of moving data, "wukong" has the rules of the
-    Wukong paper; a name from `sarray.executors.POLICIES`."""
+    Wukong paper; a name from `sarray.policies.POLICIES`."""
     progress: bool | None = None
     """Whether to show a progress bar; None: in a terminal or a notebook."""
     progress_delay: float = 1.0
@@ -58,13 +59,13 @@ class Settings:
     functions_memory: int = 2 * 2**30
     """Bytes of one function; those of AWS are taken to have as many."""
     functions_timeout: float = 900.0
-    """Seconds of one invocation."""
+    """Seconds of one invocation, at least 1."""
     functions_shape: str = ""
     """Network between functions: a name from `wukong_sched.links.SHAPES`; empty: as fast as this machine is."""
     functions_home: str = ""
     """Directory in which functions are found by other processes, and outlive this one; empty: they end with it."""
     functions_linger: float = 600.0
-    """Seconds without work after which functions with a home end, and what they store is gone."""
+    """Seconds without work, at least 1, after which functions with a home end, and what they store is gone."""
     aws_function: str = "sarray"
     """Name of the Lambda function."""
     aws_environment: str = ""
@@ -91,12 +92,20 @@ def _switch(text: object) -> bool:
 
 def _above(least: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
-        number = int(value)
+        number = _whole(value)
         if number < least:
             raise ValueError(f"must be at least {least}")
         return number
 
     return parse
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, str):
+        return int(value)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ValueError("must be a whole number")
+    return operator.index(value)
 
 
 def _bytes(value: Any) -> int:
@@ -112,9 +121,33 @@ def _seconds(value: Any) -> float:
 
 def _limit(value: Any) -> float:
     seconds = float(value)
-    if not seconds > 0:
-        raise ValueError("must be more than 0 seconds, and many times as long as a task takes")
+    if not 1 <= seconds <= LONGEST_TIMEOUT:
+        raise ValueError("must be from 1 second to a week (604800), and many times as long as a task takes")
     return seconds
+
+
+def _linger(value: Any) -> float:
+    seconds = float(value)
+    if not seconds >= 1:
+        raise ValueError("must be at least 1 second, in which whoever started the functions can reach them")
+    return seconds
+
+
+def _shape(value: Any) -> str:
+    from wukong_sched.links import shape
+
+    shape(str(value))
+    return str(value)
+
+
+def _name(kind: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        name, known = str(value), NAMES[kind]
+        if name not in known:
+            raise ValueError(f"there is no {kind} {name!r}{_nearest(name, known)}; known: {', '.join(known)}")
+        return name
+
+    return parse
 
 
 def _memory(value: Any) -> int:
@@ -133,17 +166,17 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "workers": _above(1),
     "memory_limit": _bytes,
     "chunk_bytes": _bytes,
-    "executor": str,
+    "executor": _name("executor"),
     "progress": _switch,
     "progress_delay": _seconds,
-    "policy": str,
+    "policy": _name("policy"),
     "split_every": _above(2),
     "functions_concurrency": _above(1),
     "functions_memory": _memory,
     "functions_timeout": _limit,
-    "functions_shape": str,
+    "functions_shape": _shape,
     "functions_home": str,
-    "functions_linger": _seconds,
+    "functions_linger": _linger,
     "aws_function": str,
     "aws_environment": str,
     "aws_redis": str,
@@ -154,9 +187,18 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
 }
 """What reads each setting from text or a value."""
 
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "executor": ("threads", "serial", "functions", "numpywren", "pywren", "aws"),
+    "policy": ("cost", "wukong"),
+}
+"""What is known by name: the keys of `sarray.executors.EXECUTORS` and `sarray.policies.POLICIES`, which read settings
+themselves, so that this module cannot look there."""
+
 VARIABLES = {key: PREFIX + key.upper() for key in KEYS}
 """The environment variable of each setting."""
 
+OTHER_VARIABLES = {"SARRAY_INVOKER", "SARRAY_LOG", "SARRAY_SEED", "SARRAY_HYPOTHESIS_PROFILE"}
+"""Variables that are no settings: two of functions, two of this project's tests."""
 OPTIONAL = {"workers", "memory_limit", "progress", "functions_concurrency"}
 """Settings that may be None."""
 SECRET = {"aws_redis", "aws_key"}
@@ -165,6 +207,8 @@ SECTIONS = ("functions", "aws")
 """First words of settings that are tables in TOML."""
 LEAST_MEMORY = 128 * 2**20
 """Bytes of the smallest function."""
+LONGEST_TIMEOUT = 7 * 86400.0
+"""Seconds; a job's records are kept as long, and clocks take any such number."""
 
 Layer = tuple[int, Mapping[str, Any]]
 """Settings that came as the so-manieth."""
@@ -252,9 +296,9 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _nearest(key: str, known: Iterable[str]) -> str:
+def _nearest(key: str, known: Iterable[str], prefix: str = "") -> str:
     close = difflib.get_close_matches(key, list(known), 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    return f" (did you mean {prefix + close[0]!r}?)" if close else ""
 
 
 def _outside() -> Settings:
@@ -265,11 +309,11 @@ def _outside() -> Settings:
 
 
 def _refuse_misspelt(names: Iterable[str]) -> None:
-    """TypeError for a variable that is meant for a section of ours, but for none of its settings."""
-    known = VARIABLES.values()
-    for name in set(names).difference(known):
-        if name.removeprefix(PREFIX).partition("_")[0].lower() in SECTIONS:
-            raise TypeError(f"environment variable {name}: there is no such setting{_nearest(name, known)}")
+    """TypeError for a variable that is named like a setting, and is none."""
+    for name in sorted(set(names).difference(VARIABLES.values(), OTHER_VARIABLES)):
+        near = _nearest(name.removeprefix(PREFIX), [key.upper() for key in KEYS], PREFIX)
+        known = near or f"; known: {', '.join(VARIABLES.values())}"
+        raise TypeError(f"environment variable {name}: there is no such setting{known}")
 
 
 def _files() -> tuple[str, ...]:

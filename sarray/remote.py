@@ -29,10 +29,10 @@ from sarray.progress import bar
 from sarray.reports import remember
 from sarray.session_blas import arithmetic, single_threaded
 from wukong_sched.coordination.protocol import State
-from wukong_sched.errors import JobSwept, SchedulerError
+from wukong_sched.errors import SchedulerError
 from wukong_sched.functions.carried import Functions, Park, Wishes, begin, collect, finished
 from wukong_sched.functions.plan import face_key
-from wukong_sched.functions.submitted import Submitted
+from wukong_sched.functions.submitted import ASTRAY, Submitted
 from wukong_sched.report import Report
 from wukong_sched.storage import signed
 from wukong_sched.storage.keys import Keys
@@ -120,9 +120,13 @@ def submit(remote: Remote, lowered: Lowered, asked: Settings, face: Face, *, res
     """Begin a job that runs on whatever becomes of this process."""
     functions, name = remote.functions, new_id(remote)
     key = face_key(name)
-    functions.places.objects().put({key: signed.sign(face, functions.key, key)})
+    objects = functions.places.objects()  # whoever joins functions that run learns the key
+    beside = {key: signed.sign(face, functions.key, key)}
+    objects.put(beside)
     wishes = replace(_wishes(remote, lowered, asked), keeps=resume)
-    return SubmittedJob(remote, begin(functions, lowered.program, wishes, remote.park, name), face)
+    submitted = begin(functions, lowered.program, wishes, remote.park, name)
+    submitted.beside = beside
+    return SubmittedJob(remote, submitted, face)
 
 
 def attach(remote: Remote, id: str) -> SubmittedJob:
@@ -134,6 +138,7 @@ def attach(remote: Remote, id: str) -> SubmittedJob:
     if key not in found:
         raise LookupError(f"job {id} was not begun by submit(), so nobody but its client can have its values")
     face: Any = signed.verify(found[key], functions.key, key)
+    submitted.beside = {key: [found[key]]}
     return SubmittedJob(remote, submitted, face)
 
 
@@ -168,8 +173,19 @@ class SubmittedJob:
         return f"SubmittedJob({self.id!r})"
 
     def done(self) -> bool:
-        """Whether it has ended, well or not."""
-        return self._report is not None or self._submitted.coordination.read().state is not State.RUNNING
+        """Whether it has ended, well or not.
+
+        A job whose records are lost has not: it is resumed. Raises InfrastructureError if that happens again and again.
+        """
+        if self._report is not None:
+            return True
+        view = self._submitted.coordination.read()
+        if view.state in ASTRAY and self._lock.acquire(blocking=False):  # whoever waits resumes it otherwise
+            try:
+                self._submitted.resume(view)
+            finally:
+                self._lock.release()
+        return view.state is not State.RUNNING and view.state not in ASTRAY
 
     def result(self, timeout: float | None = None) -> Any:
         """The values, in the shape that was asked for.
@@ -185,8 +201,6 @@ class SubmittedJob:
 
     def _collect(self, seconds: float) -> None:
         functions, taken = self._remote.functions, set[int]()
-        if not self._submitted.exists():
-            raise JobSwept(f"job {self.id} is not there any more: it was cancelled, or somebody has its values")
         expressions = {each.expression.name: each.expression for each in arrays_in(self._face.value)}
         places = {name: Result(expression, taken) for name, expression in expressions.items()}
         try:

@@ -42,9 +42,10 @@ def compute(
     Arrays may also be in tuples, lists and dicts (``sa.compute(sa.tsqr(x))``); what is no array is given back.
     `workers` tasks run at once. `memory_limit` (``"4GiB"``) bounds the memory of this process but for the results;
     other blocks go to disk beyond it. `progress` says whether to show a bar, `trace` (a `wukong_sched.trace.Trace`)
-    records what the scheduler does, `executor` is one of "threads", "serial", "functions" and "aws". Without them
-    `sarray.config` decides. With `report`, what happened and what it cost is printed; `sarray.last_report` has it too.
-    With `resume`, functions keep the results under names of their own, and make none that is there already.
+    records what the scheduler does, `executor` is one of "threads", "serial", "functions" and "aws", or, for
+    comparison, "numpywren" and "pywren". Without them `sarray.config` decides. With `report`, what happened and what
+    it cost is printed; `sarray.last_report` has it too. With `resume`, functions keep the results under names of their
+    own, and make none that is there already.
     Raises MemoryLimitError before anything runs, TaskError from whatever a task raised.
 
     >>> import sarray as sa

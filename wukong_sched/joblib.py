@@ -8,8 +8,8 @@ purpose that is, registers the backend when it is imported; `sarray.joblib` is a
     with joblib.parallel_backend("sarray", n_jobs=2):              # or parallel_config(backend="sarray")
         joblib.Parallel()(joblib.delayed(abs)(i) for i in range(-100, 0))
 
-Options: ``executor="functions"`` runs calls in processes of this machine. A call that itself uses joblib runs that
-one after the other where it is: the workers are all busy already.
+Options, here or of `joblib.Parallel`: ``executor="functions"`` runs calls in processes of this machine. A call that
+itself uses joblib runs that one after the other where it is: the workers are all busy already.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, register_parallel_backend  # type: ignore[import-untyped]
 
-from wukong_sched.futures.executor import FunctionExecutor
+from wukong_sched.futures.executor import FunctionExecutor, engine_of
 from wukong_sched.machine import processors
 
 NAME = "sarray"
@@ -35,10 +35,15 @@ class SarrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
     def __init__(self, *args: Any, executor: str = "threads", **options: Any) -> None:
         super().__init__(*args, **options)
-        self.executor_name = executor
-        self.uses_threads = self.supports_sharedmem = executor == "threads"
+        self._usual = executor
         self._executor: FunctionExecutor | None = None
         self._workers = 1
+        self._use(executor)
+
+    def _use(self, executor: str) -> None:
+        engine_of(executor)
+        self.executor_name = executor
+        self.uses_threads = self.supports_sharedmem = executor == "threads"
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Calls that run at once: all processors but ``-1 - n_jobs`` if that is negative."""
@@ -47,8 +52,13 @@ class SarrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         asked = -1 if n_jobs is None else n_jobs
         return asked if asked > 0 else max(1, processors() + 1 + asked)
 
-    def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
-        """Be ready for calls."""
+    def configure(self, n_jobs: int = 1, parallel: Any = None, executor: str | None = None, **options: Any) -> int:
+        """Be ready for the calls of one `Parallel`, which may ask for another executor than is usual here."""
+        self._use(executor or self._usual)
+        if options.get("require") == "sharedmem" and not self.supports_sharedmem:
+            raise ValueError(f'require="sharedmem" needs executor="threads", not {self.executor_name!r}')
+        if self._executor is not None and self._executor.executor != self.executor_name:
+            self._end(wait=False, cancel=False)
         self.parallel = parallel
         self._workers = self.effective_n_jobs(n_jobs)
         return self._workers
@@ -67,17 +77,18 @@ class SarrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         return out.result()
 
     def terminate(self) -> None:
-        """Free the workers."""
+        """Free the workers; whoever comes next uses the usual executor."""
         self._end(wait=True)
+        self._use(self._usual)
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Cancel what waits; what runs ends by itself."""
         self._end(wait=False)
 
-    def _end(self, wait: bool) -> None:
+    def _end(self, wait: bool, cancel: bool = True) -> None:
         executor, self._executor = self._executor, None
         if executor is not None:
-            executor.shutdown(wait, cancel_futures=True)
+            executor.shutdown(wait, cancel_futures=cancel)
 
     def get_nested_backend(self) -> tuple[Any, None]:
         """Within a call, one after the other."""

@@ -88,7 +88,7 @@ class Report(Summary):
 
     @property
     def gb_s(self) -> float:
-        """GB-seconds of all invocations."""
+        """GB-seconds of all invocations that ended well; attempts that were killed, or raised, have left no account."""
         if not self.facts.invoked:
             return 0.0
         watched = self.facts.watched_seconds * self.usage.memory / GIB

@@ -1,13 +1,16 @@
 """A method of a fitted estimator on every block of rows, lazily.
 
-What the method returns is found by calling it on two rows, of zeros or of the samples that the estimator was fitted to:
-how many columns, of which type, how many arrays. Blocks of no rows never reach the estimator: most refuse them.
+What the method returns is found by calling it on two rows and on three, of zeros or of the samples that the estimator
+was fitted to: how many columns, of which type, how many arrays. A result that is as wide as there are rows, such as a
+covariance, has no blocks and is refused. Blocks of no rows never reach the estimator: most refuse them. Blocks of Dask
+arrays may be sparse matrices, whose rows `len` does not count.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any
@@ -25,6 +28,8 @@ from wukong_sched.grid import Grid
 
 TEXT = "U"
 """Kinds of NumPy types of strings."""
+ANYTHING = "USTO"
+"""Kinds of NumPy types whose zeros say little of what is in an array: strings and objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Method:
 
     def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
         """What the method makes of these rows; of none, none."""
-        if not len(block):
+        if not block.shape[0]:
             return np.empty((0, *self.tail), self.dtype)
         found = together(getattr(self.estimator, self.name)(block, **self.options))
         if self.dtype.kind == found.dtype.kind in TEXT and found.dtype.itemsize > self.dtype.itemsize:
@@ -58,9 +63,10 @@ class BlockScore:
     def __call__(self, block: NDArray[Any], *weights: NDArray[Any]) -> NDArray[Any]:
         """One number, as an array; of rows, and perhaps a column of their weights."""
         options = {"sample_weight": weights[0][:, 0]} if weights else {}
-        blank = not len(block) or any(not each.any() for each in weights)  # scikit-learn refuses weights all zero
+        rows = block.shape[0]
+        blank = not rows or any(not each.any() for each in weights)  # scikit-learn refuses weights all zero
         score = 0.0 if blank else float(self.estimator.score(block, **options))
-        return np.array([score * len(block) if self.mean else score])
+        return np.array([score * rows if self.mean else score])
 
 
 def dense(found: Any) -> NDArray[Any]:
@@ -68,11 +74,16 @@ def dense(found: Any) -> NDArray[Any]:
     return np.asarray(found.toarray() if hasattr(found, "toarray") else found)
 
 
+def parts_of(found: Any) -> list[NDArray[Any]]:
+    """The arrays that a method returns, one or several."""
+    return [dense(each) for each in (found if isinstance(found, (list, tuple)) else [found])]
+
+
 def together(found: Any) -> NDArray[Any]:
     """One array of one or several, side by side."""
+    parts = parts_of(found)
     if not isinstance(found, (list, tuple)):
-        return dense(found)
-    parts = [dense(each) for each in found]
+        return parts[0]
     return np.concatenate([part if part.ndim == 2 else part[:, None] for part in parts], axis=1)
 
 
@@ -82,10 +93,12 @@ def call_blocks(
     """The method of every block of a lazy input: an `Array`, or a Dask array of a Dask array; a list if it is one.
 
     `known` are rows that the estimator takes; `token` names its state. Labels that are strings make an array of
-    strings, which can be cut and computed. Raises ValueError for columns in several chunks, TypeError for results that
-    are neither numbers nor strings.
+    strings, which can be cut and computed. Raises ValueError for columns in several chunks, for samples without rows
+    and for results that are not a row for each row, TypeError for results that are neither numbers nor strings.
     """
     options = options or {}
+    if not x.ndim:
+        raise ValueError(f"{name}: expected an array of samples, got shape (); write X[None, None] for one number")
     whole_rows(name, x, x.chunks if is_dask(x) else _array(x).chunks)
     found = _tried(estimator, name, x, known, options)
     one = together(found)
@@ -115,24 +128,45 @@ def _array(x: Any) -> Array:
 
 
 def _tried(estimator: Any, name: str, x: Any, known: Any, options: Mapping[str, Any]) -> Any:
-    """What the method makes of two rows of zeros, or else of known rows."""
-    tail = tuple(int(extent) for extent in x.shape[1:])
-    rows = [np.zeros((2, *tail), x.dtype)]
-    if known is not None and known.shape[1:] == tail:
-        rows.append(known.astype(x.dtype))
+    """What the method makes of two rows, of the first probe that it takes; the error of the last if it takes none."""
+    probes, method = _probes(estimator, name, x, known), getattr(estimator, name)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # whatever there is to say of the samples is said when they come
-        for number, each in enumerate(rows):
-            try:
-                found = getattr(estimator, name)(each, **options)
-            except ValueError:
-                if number + 1 == len(rows):
-                    raise
-                continue
-            break
-    if len(together(found)) != len(each):
-        raise ValueError(f"{name}: {len(each)} rows became {len(together(found))}; it cannot be called block by block")
+        for each in probes[:-1]:
+            with suppress(Exception):  # whatever an estimator raises of rows that it does not know
+                return _by_rows(name, method(each[:2], **options), method(each, **options))
+        try:
+            two, three = method(probes[-1][:2], **options), method(probes[-1], **options)
+        except ValueError as error:
+            if x.ndim == 1 and "Expected 2D array" in str(error):
+                advice = "write X[:, None] for one feature, X[None, :] for one sample"
+                raise ValueError(f"{name}: expected 2D array, got shape {x.shape}; {advice}") from None
+            raise
+    return _by_rows(name, two, three)
+
+
+def _probes(estimator: Any, name: str, x: Any, known: Any) -> list[NDArray[Any]]:
+    """Three rows that are as wide as those of x, of zeros and, if there are some, of known ones."""
+    tail = tuple(int(extent) for extent in x.shape[1:])
+    found = [np.zeros((3, *tail), x.dtype)]
+    if known is not None:
+        with suppress(Exception):  # rows may have no way back, nor be of any type that x can have
+            rows = dense(estimator.transform(known)) if name == "inverse_transform" else known
+            rows = rows.take(range(3), axis=0, mode="wrap")
+            if rows.shape[1:] == tail:
+                found.append(rows if x.dtype.kind in ANYTHING else rows.astype(x.dtype))
     return found
+
+
+def _by_rows(name: str, two: Any, three: Any) -> Any:
+    """What became of two rows; ValueError unless there is a row for each, as wide as those of three rows."""
+    few, more = ([part.shape for part in parts_of(each)] for each in (two, three))
+    if few != [(2, *shape[1:]) for shape in few] or more != [(3, *shape[1:]) for shape in few]:
+        raise ValueError(
+            f"{name}: 2 rows became {' and '.join(map(str, few))}, 3 rows {' and '.join(map(str, more))}; block by "
+            "block each row must become one, however many there are; call it with X.compute() if that fits into memory"
+        )
+    return two
 
 
 def _columns(result: Any, found: Sequence[Any]) -> list[Any]:

@@ -156,9 +156,9 @@ def make_classification(
         )
     seed = _seed(random_state)
     small, large = np.random.default_rng(seed), default_rng(seed)
-    corners = _corners(small, clusters, n_informative, class_sep, hypercube)
     model = Clusters(
-        corners, small.uniform(-1, 1, (clusters, n_informative, n_informative)),
+        _centres(small, clusters, n_informative, class_sep, hypercube),
+        small.uniform(-1, 1, (clusters, n_informative, n_informative)),
         small.uniform(-1, 1, (n_informative, n_redundant)),
         small.integers(0, n_informative + n_redundant, n_repeated),
         small.permutation(n_features) if shuffle else np.arange(n_features),
@@ -256,16 +256,36 @@ class Clusters:
         return found
 
 
-def _corners(small: np.random.Generator, count: int, ndim: int, half: float, hypercube: bool) -> NDArray[Any]:
-    """Different corners of a cube with its middle at 0, as rows."""
-    numbers: list[int] = []
-    while len(numbers) < count:
-        number = int.from_bytes(small.bytes(-(-ndim // 8))) % 2**ndim
-        numbers += [number] * (number not in numbers)
-    corners = np.array([[number >> bit & 1 for bit in range(ndim)] for number in numbers]) * 2.0 * half - half
+def corners(small: np.random.Generator, count: int, ndim: int) -> NDArray[Any]:
+    """Different corners of the unit cube, as rows of 0 and 1; almost all of them in the order of binary numbers.
+
+    As scikit-learn draws them: so a plane parts two classes that take every second corner, and all of them.
+    """
+    if count > 0.99 * 2**ndim:
+        numbers = list(range(count))
+        for number in range(count, 2**ndim):  # Vitter's algorithm R
+            place = int(small.integers(number + 1))
+            if place < count:
+                numbers[place] = number
+    else:
+        numbers = _different(small, count, ndim)
+    return np.array([[number >> bit & 1 for bit in reversed(range(ndim))] for number in numbers])
+
+
+def _different(small: np.random.Generator, count: int, ndim: int) -> list[int]:
+    """Different numbers of so many bits, in random order."""
+    found: dict[int, None] = {}
+    while len(found) < count:
+        found[int.from_bytes(small.bytes(-(-ndim // 8))) % 2**ndim] = None
+    return list(found)
+
+
+def _centres(small: np.random.Generator, count: int, ndim: int, half: float, hypercube: bool) -> NDArray[Any]:
+    """Corners of a cube with its middle at 0, as rows; moved towards it if they need not stay a cube's."""
+    found = corners(small, count, ndim) * 2.0 * half - half
     if hypercube:
-        return corners
-    return corners * small.random((count, 1)) * small.random((1, ndim))
+        return found
+    return found * small.random((count, 1)) * small.random((1, ndim))
 
 
 def _shares(weights: ArrayLike | None, classes: int) -> NDArray[Any]:
@@ -316,5 +336,3 @@ def _seed(random_state: RandomState) -> int:
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**53))
     return operator.index(random_state)
-
-

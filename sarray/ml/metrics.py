@@ -10,9 +10,9 @@ import numpy as np
 import sklearn.metrics
 from numpy.typing import ArrayLike, NDArray
 
-from sarray.array import as_array
+from sarray.array import Array, as_array
 from sarray.mapping import map_blocks
-from sarray.ml.rows import is_dask, is_lazy, lazy, like_rows, with_shape
+from sarray.ml.rows import is_dask, is_lazy, lazy, like_rows, weighed, with_shape
 
 
 def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_weight: Any = None) -> Any:
@@ -31,7 +31,7 @@ def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_w
     -------
     A lazy array without axes if an argument is lazy, else scikit-learn's own result.
 
-    Raises ValueError for shapes that do not fit.
+    Raises ValueError for shapes that do not fit, and for weights all zero: of lazy ones when the score is computed.
 
     >>> import numpy as np, sarray as sa
     >>> y = sa.asarray(np.array([0, 1, 1, 0]), chunks=2)
@@ -40,11 +40,11 @@ def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_w
     """
     if not any(map(is_lazy, (y_true, y_pred, sample_weight))):
         return sklearn.metrics.accuracy_score(y_true, y_pred, normalize=normalize, sample_weight=sample_weight)
-    true, predicted, weights = _aligned("accuracy_score", *_numbered(y_true, y_pred), sample_weight)
+    true, predicted, weights, one = _aligned("accuracy_score", *_numbered(y_true, y_pred), sample_weight)
     right = true == predicted
     right = right if right.ndim == 1 else right.all(axis=1)
     if weights is not None:
-        total = (right * weights).sum()
+        total = (right * weights).sum() * one
         return total / weights.sum() if normalize else total
     return right.mean() if normalize else (right * 1.0).sum()
 
@@ -76,7 +76,8 @@ def r2_score(
     A lazy array without axes (of t numbers for "raw_values") if an argument is lazy, else scikit-learn's own result.
 
     Targets are read twice: for their mean, and for their distance from it. Raises ValueError for shapes that do not
-    fit, for an unknown `multioutput`, and for lazy arguments of fewer than two samples.
+    fit, for an unknown `multioutput`, for lazy arguments of fewer than two samples, and for weights all zero (of lazy
+    ones when the score is computed).
 
     >>> import numpy as np, sarray as sa
     >>> y = sa.asarray(np.array([1.0, 2.0, 3.0]), chunks=2)
@@ -87,12 +88,12 @@ def r2_score(
         options = {"multioutput": multioutput, "force_finite": force_finite}
         return sklearn.metrics.r2_score(y_true, y_pred, sample_weight=sample_weight, **options)
     combine = _combining(multioutput)
-    true, predicted, weights = _aligned("r2_score", y_true, y_pred, sample_weight)
+    true, predicted, weights, one = _aligned("r2_score", y_true, y_pred, sample_weight)
     if true.shape[0] < 2:
         raise ValueError(f"r2_score: needs two samples, got {true.shape[0]}")
     true, predicted = (_floats(each) if each.ndim == 2 else _floats(each)[:, None] for each in (true, predicted))
     weights = 1.0 if weights is None else weights[:, None]
-    total = (true * 0.0 + weights).sum(axis=0)
+    total = (true * 0.0 + weights).sum(axis=0) * one
     residual = (weights * (true - predicted) ** 2).sum(axis=0)
     spread = (weights * (true - (weights * true).sum(axis=0) / total) ** 2).sum(axis=0)
     return combine(_ratios(residual, spread, force_finite), spread)
@@ -139,6 +140,8 @@ def _numbered(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     if any(map(is_dask, given)) or not any(each.dtype.kind in "USO" for each in given):
         return y_true, y_pred
     known = [each.astype(str) for each in given if isinstance(each, np.ndarray)]
+    if not known and given[0].shape != given[1].shape:
+        return np.empty(given[0].shape), np.empty(given[1].shape)  # only shapes matter: they are refused
     if not known:
         same = map_blocks(np.equal, given[0], given[1].rechunk(given[0].chunks), dtype=bool)
         return same, np.ones(same.shape, bool)
@@ -150,28 +153,44 @@ def _numbered(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     return first, second
 
 
-def _aligned(name: str, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """All as arrays whose rows are cut alike; if one is Dask's, as they are for Dask to cut."""
-    given = (y_true, y_pred, sample_weight)
-    if any(map(is_dask, given)):
-        first, second, weights = (with_shape(each) if is_dask(each) else _array(each) for each in given)
-    else:
-        first = lazy(y_true)
-        first = as_array(y_true) if first is None else first
-        first = first if first.ndim < 2 else first.rechunk({1: -1})
-        second = like_rows(y_pred, first)
-        weights = None if sample_weight is None else like_rows(sample_weight, first)
+def _aligned(name: str, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any]:
+    """All as arrays whose rows are cut alike, and 1 if a weight is not zero; if one is Dask's, for Dask to cut."""
+    dask = any(map(is_dask, (y_true, y_pred, sample_weight)))
+    first, second = ((_for_dask if dask else _as_lazy)(each) for each in (y_true, y_pred))
     if first.ndim == 2 and second.ndim == 1 and first.shape[1] == 1:
         second = second[:, None]
     if second.ndim == 2 and first.ndim == 1 and second.shape[1] == 1:
         first = first[:, None]
     if first.shape != second.shape:
         raise ValueError(f"{name}: y_true has shape {first.shape}, y_pred {second.shape}; they must be the same")
-    return first, second, weights
+    weights = _weights(sample_weight, first.shape[0])
+    one = 1.0 if weights is None else weighed(_for_dask(weights) if dask else weights)
+    if dask:
+        return first, second, _for_dask(weights), one
+    first = first if first.ndim < 2 else first.rechunk({1: -1})
+    return first, like_rows(second, first), None if weights is None else like_rows(weights, first), one
 
 
-def _array(values: Any) -> Any:
-    return None if values is None else np.asarray(values)
+def _weights(given: Any, rows: int) -> Any:
+    """One weight for each row, or None; of any sign, as scikit-learn's scores take them."""
+    if given is None:
+        return None
+    weights = given if is_lazy(given) else np.asarray(given)
+    if weights.shape != (rows,):
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected ({rows},)")
+    if not is_lazy(weights) and not np.isfinite(weights).all():
+        raise ValueError("Input sample_weight contains NaN or infinity")
+    return weights
+
+
+def _for_dask(values: Any) -> Any:
+    """Dask's array, or what is to go with one in memory; None stays None."""
+    return with_shape(values) if is_dask(values) else None if values is None else np.asarray(values)
+
+
+def _as_lazy(values: Any) -> Array:
+    found = lazy(values)
+    return as_array(values) if found is None else found
 
 
 def _ratios(residual: Any, spread: Any, force_finite: bool) -> Any:

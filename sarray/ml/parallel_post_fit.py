@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
@@ -17,8 +19,8 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sarray.array import identity_token
 from sarray.creation import from_array
-from sarray.ml.block_method import call_blocks
-from sarray.ml.post_fit_score import METRICS, default_metric, own_score
+from sarray.ml.block_method import call_blocks, dense
+from sarray.ml.post_fit_score import METRICS, default_metric, own_score, weights_taken
 from sarray.ml.rows import in_memory, is_dask, is_lazy, lazy, rows_of_dask
 
 SEED = "random_state"
@@ -49,15 +51,15 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     estimator
-        What is fitted: a clone of it, `estimator_`. For one that is fitted already write
-        ``ParallelPostFit(sklearn.frozen.FrozenEstimator(fitted)).fit(X, y)``.
+        What is fitted: a clone of it, `estimator_`. One that is fitted already is used as it is until `fit` is called.
     scoring
         What `score` computes, a name or function as scikit-learn's; None for the estimator's own score.
 
     Attributes
     ----------
     estimator_
-        The fitted estimator. Its other attributes (`classes_`, `coef_`, `n_features_in_`, ...) are found here too.
+        The fitted estimator, here or before. Its other attributes (`classes_`, `coef_`, `n_features_in_`, ...) are
+        found here too.
 
     Methods are those that the estimator has. Given an `sarray.Array` or a Zarr array they return a lazy `Array`, given
     a Dask array a Dask array, and given anything else what the estimator returns. The rows of a result are cut like
@@ -114,7 +116,7 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     @_if_has("partial_fit")
     def partial_fit(self, X: Any, y: Any = None, **fit_params: Any) -> ParallelPostFit:
         """Fit on to more samples, of a lazy array block after block; results that are lazy still keep the old state."""
-        fitted = self.__dict__.get("estimator_")
+        fitted = self._trained()
         estimator = clone(self.estimator) if fitted is None else copy.deepcopy(fitted)
         array = lazy(X)
         if array is None:
@@ -142,9 +144,24 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _keep(self, estimator: Any, samples: Any) -> None:
         """This is the fitted estimator from now on: its state has a new name, and two rows that it takes are kept."""
-        self.estimator_, self._token = estimator, identity_token("estimator")
-        rows = samples[:2] if isinstance(samples, np.ndarray) and len(samples) else None
-        self._known = None if rows is None or rows.dtype.kind not in "biuf" else rows.copy()
+        self.estimator_ = estimator
+        self._kept = estimator, identity_token("estimator"), _first_rows(samples)
+
+    def _trained(self) -> Any:
+        """The estimator fitted here, or the given one if it is fitted; None if neither is."""
+        if "estimator_" in self.__dict__:
+            return self.estimator_
+        given = self.__dict__.get("estimator")  # not there while this is being unpickled
+        return given if given is not None and _is_fitted(given) else None
+
+    def _state(self) -> tuple[str, Any]:
+        """The name of the estimator's state, and rows that it takes, if known.
+
+        Of one not fitted here a name for now: whoever fitted it may fit it again, and nobody would tell.
+        """
+        fitted, token, rows = self.__dict__.get("_kept", (None, "", None))
+        known = _learned_row(self.estimator_) if rows is None else rows
+        return (token if fitted is self.estimator_ else identity_token("estimator")), known
 
     def _like(self, X: Any, found: Any) -> Any:
         """Results that are in memory, as lazy as X is."""
@@ -191,7 +208,8 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if not is_dask(X) and lazy(X) is None:
             return getattr(self.estimator_, name)(X, **options)
-        return call_blocks(self.estimator_, self._token, name, X, self._known, options)
+        token, known = self._state()
+        return call_blocks(self.estimator_, token, name, X, known, options)
 
     @_if_has("score")
     def score(self, X: Any, y: Any = None, **options: Any) -> Any:
@@ -209,7 +227,9 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         if metric is None:
             if not is_lazy(X):
                 return self.estimator_.score(X, in_memory(y), **options)
-            return own_score(self.estimator_, self._token, X, options)
+            return own_score(self.estimator_, self._state()[0], X, options)
+        if self.scoring is None:
+            weights_taken(self.estimator_, options)
         if isinstance(metric, str) and metric in METRICS:
             return METRICS[metric](y, self.predict(X), **options)
         return self._scored(metric, X, in_memory(y), {name: in_memory(value) for name, value in options.items()})
@@ -252,17 +272,42 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def __getattr__(self, name: str) -> Any:
-        """What the estimator has learned."""
-        fitted = self.__dict__.get("estimator_")
-        if fitted is None or name.startswith("_") or not name.endswith("_"):
+        """What the estimator has learned; `estimator_` itself is the given one, if that was fitted before."""
+        fitted = None if name.startswith("_") or not name.endswith("_") else self._trained()
+        if fitted is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(fitted, name)
+        return fitted if name == "estimator_" else getattr(fitted, name)
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "estimator_" in self.__dict__
+        return self._trained() is not None
 
     def __sklearn_tags__(self) -> Any:
         return get_tags(self.estimator)
+
+
+def _is_fitted(estimator: Any) -> bool:
+    """Whether an estimator may be called: it is fitted, or needs no fit."""
+    try:
+        check_is_fitted(estimator)
+    except (NotFittedError, TypeError, AttributeError):  # the latter of what is no estimator of scikit-learn's kind
+        return False
+    return True
+
+
+def _first_rows(samples: Any) -> Any:
+    """Two rows of arrays, frames, lists or sparse matrices as an array of their own; None of none."""
+    with suppress(Exception):  # samples may be anything that an estimator takes, and need not be cut
+        rows = dense(samples[:2]).copy()
+        return rows if len(rows) else None
+    return None
+
+
+def _learned_row(estimator: Any) -> Any:
+    """A row of what an encoder knows, the first category of each feature or the first label; None of others."""
+    if hasattr(estimator, "categories_"):
+        return np.array([[known[0] for known in estimator.categories_]], object)
+    labels = getattr(estimator, "classes_", None)
+    return labels[:1] if isinstance(labels, np.ndarray) and labels.size else None
 
 
 def _along(given: dict[str, Any], array: Any) -> dict[str, Any]:

@@ -8,15 +8,21 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier
+from sklearn.covariance import EllipticEnvelope
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.feature_selection import RFE, RFECV
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegressionCV, RANSACRegressor
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 from sarray.array import Array
 from sarray.ml.block_method import BlockScore, map_rows
 from sarray.ml.linear_regression import LinearRegression
 from sarray.ml.metrics import accuracy_score, r2_score
-from sarray.ml.rows import is_dask, lazy, like_rows, rows_of_dask, whole_rows, with_shape
+from sarray.ml.rows import is_dask, is_lazy, lazy, like_rows, rows_of_dask, weighed, whole_rows, with_shape
 
 METRICS: Mapping[str, Callable[..., Any]] = {"accuracy": accuracy_score, "r2": r2_score}
 """Scorers, by scikit-learn's names, that are lazy; all others read the predictions, and score those."""
@@ -26,14 +32,22 @@ MEANS = {"PCA", "FactorAnalysis", "GaussianMixture", "BayesianGaussianMixture"}
 """Estimators of scikit-learn, and of this package, whose own score of samples is a sum over them; a mean."""
 KNOWN = ("sklearn.", "sarray.ml.")
 """Where the estimators are whose scores those names speak of."""
-OWNERS: Mapping[Any, str] = {
-    ClassifierMixin.score: "accuracy",
-    DummyClassifier.score: "accuracy",
-    RegressorMixin.score: "r2",
-    DummyRegressor.score: "r2",
-    LinearRegression.score: "r2",
+OWNERS: Mapping[type, str] = {
+    ClassifierMixin: "accuracy",
+    DummyClassifier: "accuracy",
+    EllipticEnvelope: "accuracy",
+    KNeighborsClassifier: "accuracy",
+    MultiOutputClassifier: "accuracy",
+    RadiusNeighborsClassifier: "accuracy",
+    RegressorMixin: "r2",
+    DummyRegressor: "r2",
+    LinearRegression: "r2",
 }
-"""Methods `score`, and the metrics that they compute."""
+"""Classes that define `score`, and the metrics that it computes of predictions."""
+FOLDS = {LogisticRegressionCV, RFECV}
+"""Classes whose `score` is by their parameter `scoring`."""
+WITHIN: Mapping[type, str] = {RANSACRegressor: "estimator_", RFE: "estimator_", SelfTrainingClassifier: "estimator_"}
+"""Classes whose `score` is that of an estimator within, and where that is."""
 
 
 def default_metric(estimator: Any) -> Any:
@@ -47,16 +61,26 @@ def default_metric(estimator: Any) -> Any:
     last = _last(estimator)
     if hasattr(last, "best_estimator_"):  # a search scores by what it searched by
         return default_metric(last.best_estimator_) if last.scoring is None else _searched_by(last)
-    return OWNERS.get(getattr(type(last), "score", None))
+    owner = _owner(last)
+    if owner in FOLDS and last.scoring not in (None, "warn"):
+        return last.scoring
+    return ("accuracy" if is_classifier(last) else "r2") if owner in FOLDS else OWNERS.get(owner)
+
+
+def _owner(estimator: Any) -> type:
+    """The class that defines `score`, its own or one that it inherits from."""
+    return next((each for each in type(estimator).__mro__ if "score" in vars(each)), object)
 
 
 def _last(estimator: Any) -> Any:
-    """The estimator that scores: the last step of a pipeline, and what is within a frozen one."""
+    """The estimator that scores: the last step of a pipeline, and what is within one that asks that for its score."""
     while True:
         if isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
         elif hasattr(estimator, "steps"):
             estimator = estimator.steps[-1][1]
+        elif (owner := _owner(estimator)) in WITHIN:
+            estimator = getattr(estimator, WITHIN[owner])
         else:
             return estimator
 
@@ -81,21 +105,21 @@ def own_score(estimator: Any, token: str, x: Any, options: Mapping[str, Any]) ->
     """
     kind = _scoring(estimator)
     names = {each.__name__ for each in type(kind).__mro__ if each.__module__.startswith(KNOWN)}
-    whose = next((each for each in type(kind).__mro__ if "score" in vars(each)), object)
-    if not (names & (SUMS | MEANS) and whose.__module__.startswith(KNOWN)):
+    if not (names & (SUMS | MEANS) and _owner(kind).__module__.startswith(KNOWN)):
         raise TypeError(
             f"nobody knows whether the score of {type(kind).__name__} is a sum over samples; give "
             "ParallelPostFit(estimator, scoring=...), or score(X.compute()) if it fits into memory"
         )
-    weights = _weights(kind, options)
+    weights = weights_taken(estimator, options)
     array: Any = x if is_dask(x) else lazy(x)
     whole_rows("score", x, array.chunks)
     mean = bool(names & MEANS)
     count = with_shape(array).shape[0] if mean else 1
-    beside = () if weights is None else (_column(weights, array),)
+    beside = [] if weights is None else [_column(weights, array)]
+    one = weighed(beside[0] if is_lazy(weights) else weights) if beside else 1.0
     score = BlockScore(_routed(estimator), mean)
     parts = map_rows(score, f"{token}-score", x, (), np.dtype(np.float64), *beside, one=True)
-    return parts.sum() / count
+    return parts.sum() * one / count
 
 
 def _routed(estimator: Any) -> Any:
@@ -103,8 +127,9 @@ def _routed(estimator: Any) -> Any:
     return estimator.best_estimator_ if hasattr(estimator, "best_estimator_") else estimator
 
 
-def _weights(kind: Any, options: Mapping[str, Any]) -> Any:
-    """The weights among options; TypeError for any option that the score does not take."""
+def weights_taken(estimator: Any, options: Mapping[str, Any]) -> Any:
+    """The weights among options; TypeError for any option that the estimator's score does not take."""
+    kind = _scoring(estimator)
     taken = inspect.signature(kind.score).parameters.keys() & {"sample_weight"}
     for name in options.keys() - taken:
         raise TypeError(

@@ -12,12 +12,15 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sarray.array import Array, as_array
 from sarray.creation import from_array
+from sarray.mapping import map_blocks
 
 BAD_WEIGHTS = "Negative values in data passed to `sample_weight`, or values that are not finite"
 NO_WEIGHT = "Sample weights must contain at least one non-zero number."
+UNKNOWN = "a Dask array of unknown chunks has no shape; type X = X.compute_chunk_sizes()"
 FLOATS = (np.float64, np.float32)
 """Types of samples that stay what they are; others become float64."""
 
@@ -31,8 +34,14 @@ def is_dask(x: Any) -> bool:
 
 
 def is_zarr(x: Any) -> bool:
-    """Whether this is a Zarr array."""
-    return type(x).__module__.partition(".")[0] == "zarr" and hasattr(x, "chunks")
+    """Whether this is a Zarr array; TypeError for a group, which holds several."""
+    if type(x).__module__.partition(".")[0] != "zarr":
+        return False
+    if not hasattr(x, "chunks") and hasattr(x, "array_keys"):
+        names = sorted(x.array_keys())
+        example = names[0] if names else "name"
+        raise TypeError(f"a Zarr group is no array; its arrays: {names}; write group[{example!r}]")
+    return hasattr(x, "chunks")
 
 
 def is_lazy(x: Any) -> bool:
@@ -52,12 +61,14 @@ def lazy(x: Any) -> Array | None:
 def with_shape(x: Any) -> Any:
     """The Dask array; ValueError if its chunks are unknown."""
     if any(math.isnan(extent) for extent in x.shape):
-        raise ValueError("a Dask array of unknown chunks has no shape; type X = X.compute_chunk_sizes()")
+        raise ValueError(UNKNOWN)
     return x
 
 
 def whole_rows(name: str, x: Any, chunks: Sequence[Sequence[int]]) -> None:
-    """Raise ValueError with the call to type if rows are cut."""
+    """Raise ValueError with the call to type if rows are cut, or nobody knows how wide they are."""
+    if any(math.isnan(extent) for each in chunks[1:] for extent in each):
+        raise ValueError(f"{name}: needs to know how many columns there are; {UNKNOWN}")
     if len(chunks) < 2 or len(chunks[1]) == 1:
         return
     advice = f"sarray.from_array(X, chunks=({max(chunks[0])}, -1))" if is_zarr(x) else "X.rechunk({1: -1})"
@@ -147,3 +158,24 @@ def weights_of(values: Any, x: Any) -> Any:
         if not values.any():
             raise ValueError(NO_WEIGHT)
     return values
+
+
+def weighed(weights: Any) -> Any:
+    """1, as lazy as the weights are; ValueError if all of them are zero, of lazy ones when it is computed.
+
+    >>> weighed(np.array([0.0, 2.0]))
+    1.0
+    """
+    if not is_lazy(weights):
+        return float(_one(np.any(weights)))
+    values: Any = weights if is_dask(weights) else lazy(weights)
+    some = (values != 0).any()
+    if is_dask(some):
+        return some.map_blocks(_one, dtype=np.float64, meta=np.empty(()))
+    return map_blocks(_one, some, dtype=np.float64)
+
+
+def _one(some: Any) -> NDArray[Any]:
+    if not some:
+        raise ValueError(NO_WEIGHT)
+    return np.ones(())

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 import sarray as sa
-from sarray.config import KEYS, Settings
+from sarray.config import KEYS, NAMES, Settings
+from sarray.executors import EXECUTORS
+from sarray.policies import POLICIES
 from sarray.sizes import format_bytes, format_count, parse_bytes
 
 
@@ -99,11 +101,53 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"progress": "perhaps"}, ValueError, "expected one of"),
         ({"progress_delay": -1}, ValueError, "negative"),
         ({"chunk_bytes": None}, ValueError, "chunk_bytes=None"),
+        ({"workers": 2.7}, ValueError, "workers=2.7.*whole number"),
+        ({"workers": True}, ValueError, "workers=True.*whole number"),
+        ({"functions_timeout": "inf"}, ValueError, "functions_timeout='inf'.*from 1 second to a week"),
+        ({"functions_timeout": "nan"}, ValueError, "functions_timeout='nan'.*from 1 second to a week"),
+        ({"functions_timeout": 1e300}, ValueError, "functions_timeout=1e\\+300.*from 1 second to a week"),
+        ({"functions_timeout": 1e-3}, ValueError, "functions_timeout=0.001.*from 1 second to a week"),
+        ({"functions_linger": 0}, ValueError, "functions_linger=0.*at least 1 second"),
+        ({"functions_linger": "nan"}, ValueError, "functions_linger='nan'.*at least 1 second"),
+        ({"executor": "treads"}, ValueError, r"no executor 'treads' \(did you mean 'threads'\?\); known: threads, "),
+        ({"policy": "nope"}, ValueError, "no policy 'nope'; known: cost, wukong"),
+        ({"functions_shape": "gcp"}, ValueError, "no network shape 'gcp'; known: aws"),
     ],
 )
 def test_wrong_settings_say_what_is_wrong(values: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         sa.config(**values)
+
+
+def test_the_least_values_are_possible() -> None:
+    with sa.config(functions_timeout=1, functions_linger="1", functions_shape="aws", workers="1") as found:
+        assert (found.functions_timeout, found.functions_linger) == (1.0, 1.0)
+        assert (found.functions_shape, found.workers) == ("aws", 1)
+
+
+def test_names_are_those_of_the_tables() -> None:
+    assert {"executor": tuple(EXECUTORS), "policy": tuple(POLICIES)} == NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("SARRAY_FUNCTION_MEMORY", "did you mean 'SARRAY_FUNCTIONS_MEMORY'"),
+        ("SARRAY_WORKER", "did you mean 'SARRAY_WORKERS'"),
+        ("SARRAY_EXECUTER", "did you mean 'SARRAY_EXECUTOR'"),
+        ("SARRAY_BOGUS", "no such setting; known: SARRAY_WORKERS, "),
+    ],
+)
+def test_a_variable_of_no_setting_is_refused(name: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(TypeError, match=f"environment variable {name}: .*{words}"):
+        sa.settings()
+
+
+@pytest.mark.parametrize("name", ["SARRAY_INVOKER", "SARRAY_LOG", "SARRAY_SEED", "SARRAY_HYPOTHESIS_PROFILE"])
+def test_variables_of_another_use_are_let_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    assert sa.settings() == Settings()
 
 
 def test_wrong_files_and_variables_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +159,6 @@ def test_wrong_files_and_variables_are_named(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(TypeError, match=r"SARRAY_FUNCTIONS_SHAPES: .*did you mean 'SARRAY_FUNCTIONS_SHAPE'"):
         sa.settings()
     monkeypatch.delenv("SARRAY_FUNCTIONS_SHAPES")
-    monkeypatch.setenv("SARRAY_LOG", "1")  # is none of a section's
     for text, words in (("workers = ", "is not TOML"), ("nothing = 1", "no setting 'nothing'")):
         (tmp_path / "sarray.toml").write_text(text)
         with pytest.raises((ValueError, TypeError), match=f"sarray.toml.*{words}"):

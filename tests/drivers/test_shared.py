@@ -37,3 +37,7 @@ def test_arguments_tell_things_apart_until_they_are_forgotten() -> None:
 def test_functions_are_the_same_in_every_thread() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert len(set(map(id, pool.map(local_functions, [77] * 64)))) == 1
+
+
+def test_a_call_of_some_hours_is_not_ended_in_the_middle() -> None:
+    assert local_functions(77).function.timeout >= 24 * 3600

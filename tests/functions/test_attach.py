@@ -22,7 +22,9 @@ from tests.functions.processes import is_alive, session, until
 from tests.functions.programs import slow_block
 from tests.house.tree import ROOT
 from wukong_sched.drivers import home as homes
+from wukong_sched.drivers.functions import LocalFunctions
 from wukong_sched.errors import JobCancelled, JobSwept
+from wukong_sched.services.valkey import Valkey
 
 
 @pytest.fixture
@@ -78,6 +80,31 @@ def test_a_job_can_be_cancelled_and_waited_for_in_vain(x: sa.Array) -> None:
     sa.job_of(job.id).cancel()
     with pytest.raises(JobCancelled, match=job.id):
         job.result(30)
+
+
+@pytest.mark.parametrize("how", ["result", "done", "attached"])
+def test_a_job_whose_records_are_lost_before_anybody_waits_goes_on(x: sa.Array, how: str) -> None:
+    slow = sa.map_blocks(slow_block, sa.ones((40, 4), chunks=(1, 4))).sum()
+    job = slow.submit(executor="functions", workers=2)
+    other = sa.job_of(job.id)
+    functions = job._remote.functions
+    assert isinstance(functions, LocalFunctions) and isinstance(functions.running.valkey, Valkey)
+    functions.running.valkey.restart()
+    if how == "done":
+        assert not job.done()
+        until(job.done, 60)
+    waits = other if how == "attached" else job
+    assert float(waits.result(60)) == 160.0
+    assert waits._submitted.resumed == 1 and job.done()
+
+
+def test_a_job_that_was_resumed_is_found_by_others(x: sa.Array) -> None:
+    job = (x + 1).submit(executor="functions", workers=2)
+    functions = job._remote.functions
+    assert isinstance(functions, LocalFunctions) and isinstance(functions.running.valkey, Valkey)
+    functions.running.valkey.restart()
+    assert not job.done()
+    np.testing.assert_array_equal(sa.attach(job.id, timeout=60), (x + 1).compute())
 
 
 def test_of_two_that_wait_both_get_the_result_or_hear_why(x: sa.Array) -> None:
@@ -137,6 +164,24 @@ def test_nobody_else_is_let_into_a_home(home: Path) -> None:
     assert stat.S_IMODE(facts.stat().st_mode) == 0o600
     found = homes.found(home)
     assert found is not None and found.key not in repr(found) and found.access_key not in repr(found)
+
+
+def test_a_home_is_refused_to_whoever_asks_for_other_limits(home: Path) -> None:
+    """Whose tasks were planned for a memory that the functions of the home do not have, say."""
+    given = {"functions_memory": "256MiB", "functions_concurrency": 1, "functions_timeout": 60}
+    with sa.config(functions_home=str(home), **given):
+        assert float(sa.ones(4).sum().compute(executor="functions")) == 4
+        for setting, other, words in (
+            ("functions.memory", "4GiB", "memory 256 MB, not 4096 MB"),
+            ("functions.timeout", 30, "timeout 60 s, not 30 s"),
+            ("functions.shape", "aws", "shape '', not 'aws'"),
+        ):
+            with sa.config({setting: other}), pytest.raises(ValueError, match=f"{words}; .*another home"):
+                sa.ones(4).sum().compute(executor="functions")
+        with sa.config(functions_memory="1GiB", functions_timeout=30), pytest.raises(ValueError) as caught:
+            sa.ones(4).sum().compute(executor="functions")
+        assert "memory 256 MB, not 1024 MB, and timeout 60 s, not 30 s" in str(caught.value)
+        assert float(sa.ones(5).sum().compute(executor="functions")) == 5
 
 
 def test_functions_with_a_home_end_when_nobody_comes(home: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,10 @@ def account(
         yield addresses
     until(service.endpoint.is_quiet)
     variables = aws_functions.environment(sa.Settings(aws_environment=str(written)))
-    functions = aws_functions.lambda_functions("sarray", tuple(sorted(variables.items())), 2, os.getpid())
+    functions = aws_functions.lambda_functions("sarray", tuple(sorted(variables.items())), 2)
     functions.invoker._connect().close()
     functions.close()
-    aws_functions.lambda_functions.cache_clear()
+    aws_functions.lambda_functions.clear()
 
 
 def files(addresses: Addresses) -> list[Path]:
@@ -98,7 +99,7 @@ def test_a_job_is_attached_to_and_one_that_is_cancelled_leaves_nothing(
     a = rng.standard_normal((200, 80))
     x = sa.from_array(a, chunks=(50, 80))
     job = sa.submit((x * 2).sum(axis=0), executor="aws")
-    aws_functions.lambda_functions.cache_clear()  # as another process would
+    aws_functions.lambda_functions.clear()  # as another process would
     np.testing.assert_allclose(sa.attach(job.id)[0], (a * 2).sum(axis=0))
     other = sa.submit((x * 3).sum(), executor="aws")
     other.cancel()
@@ -175,3 +176,13 @@ def test_a_failed_upload_leaves_nothing(rng: np.random.Generator, monkeypatch: p
     with pytest.raises(sa.SchedulerError, match="full"):
         uploaded(lower([(x + 1).expression], Limits(2**30, 2)).program, "aws-1", "s3://bucket")
     assert bucket.objects == {}
+
+
+def test_threads_that_ask_at_once_get_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2, timeout=60)
+    monkeypatch.setattr(aws_functions, "LambdaFunctions", lambda *given: (both.wait(), object()))
+    variables = tuple(Addresses("unix:///nowhere/s", "file:///nowhere").environment(KEY).items())
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda name: aws_functions.lambda_functions(name, variables, 2), ["twice"] * 2)
+    assert first is second
+    aws_functions.lambda_functions.clear()

@@ -295,3 +295,13 @@ def test_sandboxes_end_with_their_service(start: Callable[..., LocalService], si
         assert call(service)["pid"] == pid
         return
     until(lambda: not is_alive(pid))
+
+
+def test_a_job_is_quiet_while_another_runs(start: Callable[..., LocalService]) -> None:
+    endpoint = start(concurrency=2).endpoint
+    endpoint.send([json.dumps({"job": "long", "do": "sleep", "seconds": 60}).encode()])
+    endpoint.send([json.dumps({"way": "some", "job": "short", "do": "sleep", "seconds": 0.1}).encode()])
+    assert not endpoint.is_quiet("short")
+    until(lambda: endpoint.is_quiet("short"))
+    assert not endpoint.is_quiet("long") and not endpoint.is_quiet()
+    assert endpoint.is_quiet("unknown")

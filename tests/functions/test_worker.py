@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,10 +19,11 @@ from wukong_sched.coordination.protocol import State
 from wukong_sched.drivers.functions import POLICY
 from wukong_sched.errors import InfrastructureError
 from wukong_sched.functions.events import JobName
+from wukong_sched.functions.metered import MeteredStorage
 from wukong_sched.functions.places import Addresses, Places
-from wukong_sched.functions.plan import Plan, fingerprint
+from wukong_sched.functions.plan import Plan, fingerprint, program_key
 from wukong_sched.functions.submitted import Submitted, submit
-from wukong_sched.functions.worker import OVER, SPARE, WATCHED, Worker
+from wukong_sched.functions.worker import DONE, OVER, WATCHED, Worker
 from wukong_sched.program import Program
 from wukong_sched.services.valkey import Valkey
 
@@ -56,6 +58,24 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return self.milliseconds
+
+
+class Waning(Context):
+    """Half of the time is gone whenever somebody asks."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        self.milliseconds //= 2
+        return self.milliseconds
+
+
+@dataclass
+class Running(Context):
+    """There is time until then, by `time.monotonic`."""
+
+    end: float = 0.0
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, round(1000 * (self.end - time.monotonic())))
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +137,8 @@ def test_an_executor_hands_over_when_memory_is_full(places: Places, queue: Queue
 
 
 def test_an_executor_hands_over_when_time_is_up(places: Places, queue: Queue) -> None:
-    job = begun(places, programs.crowd(6), replace(SCATTER, quantum=1e-6, margin=0.99, fan=1), 8)
-    drain(Worker(places, KEY), queue, Context(1000))
+    job = begun(places, programs.crowd(6), replace(SCATTER, quantum=1e-6, fan=1), 8)
+    drain(Worker(places, KEY), queue, Context(20))  # a task takes as long
     assert len(queue.sent) >= 3
     assert {event["share"] for event in queue.sent} == {8}  # to its successor it leaves all
     assert sorted(values(job)) == list(range(6))
@@ -212,12 +232,32 @@ def test_a_watchdog_floods_nobody(places: Places, queue: Queue, idle: int | None
     job.sweep()
 
 
+def test_a_function_that_has_less_time_than_the_margin_works_before_it_hands_over(places: Places, queue: Queue) -> None:
+    """The policy is made for functions of minutes, the function was given seconds."""
+    job = begun(places, programs.tree(16), replace(POLICY, margin=10.0))
+    assert drain(Worker(places, KEY), queue, Context(9000)) == [DONE]
+    assert values(job) == [sum(range(16))]
+
+
 def test_a_watchdog_whose_time_is_up_has_a_successor(places: Places, queue: Queue) -> None:
     job = begun(places, programs.tree(4))
     queue.events.clear()
     event = {**queue.sent[0], "id": "", "every": 0.01}
-    assert Worker(places, KEY).handle(event, Context(int(SPARE * 1000))) == WATCHED
-    assert json.loads(queue.events.pop()) == event
+    assert Worker(places, KEY).handle(event, Waning(1000)) == WATCHED
+    assert list(map(json.loads, queue.events)) == [event]
+    job.sweep()
+
+
+@pytest.mark.parametrize("every", [0.1, 60.0])
+def test_a_watchdog_pauses_before_it_calls_a_successor(places: Places, queue: Queue, every: float) -> None:
+    """Although it has no time for another look."""
+    job = begun(places, programs.tree(4))
+    queue.events.clear()
+    event = {**queue.sent[0], "id": "", "every": every}
+    began = time.monotonic()
+    assert Worker(places, KEY).handle(event, Running(end=began + 0.15)) == WATCHED
+    assert time.monotonic() - began >= 0.1
+    assert list(map(json.loads, queue.events)) == [event]
     job.sweep()
 
 
@@ -240,6 +280,32 @@ def test_a_program_whose_loading_fails_ends_its_job(places: Places, queue: Queue
     job.sweep()
 
 
+def test_processes_that_end_while_they_load_a_program_are_counted(places: Places, queue: Queue) -> None:
+    job = begun(places, programs.tree(2, programs.Ending()))
+    event = json.loads(queue.events[0])
+    for _ in range(8):
+        assert job.coordination.read().state is State.RUNNING
+        with pytest.raises(SystemExit):
+            Worker(places, KEY).handle(event, Context())
+    assert Worker(places, KEY).handle(event, Context()) == OVER
+    words = r"8 attempts ended without a commit; the last tried to load the program of the job.*functions\.memory"
+    with pytest.raises(InfrastructureError, match=words):
+        job.wait()
+    job.sweep()
+
+
+def test_a_program_that_is_lost_is_brought_again(places: Places, queue: Queue) -> None:
+    """A server was emptied between two steps of a submission."""
+    job = begun(places, programs.tree(2))
+    places.objects().delete([program_key(job.name.job)])
+    assert Worker(places, KEY).handle(json.loads(queue.events.popleft()), Context()) == OVER
+    assert job.coordination.read().state is State.LOST
+    answers = []
+    job.wait(lambda: answers.extend(drain(Worker(places, KEY), queue)) or "", check=0.0)  # type: ignore[func-returns-value]
+    assert (answers, job.resumed) == ([DONE], 1)
+    assert values(job) == [1]
+
+
 def test_a_store_that_fails_fails_the_invocation_alone(places: Places, queue: Queue) -> None:
     job = begun(places, programs.tree(2))
     worker, get, broken = Worker(places, KEY), places.objects().get, iter([True])
@@ -255,6 +321,26 @@ def test_a_store_that_fails_fails_the_invocation_alone(places: Places, queue: Qu
         worker.handle(event, Context())
     drain(worker, queue)
     assert values(job) == [1]
+
+
+def test_an_attempt_that_ends_with_an_exception_is_counted_as_one_that_was_killed(
+    places: Places, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a retry of its successor's, and not as an executor of its own."""
+    job = begun(places, programs.tree(4))
+    worker = Worker(places, KEY)
+
+    def fail_once(self: MeteredStorage, blocks: Any) -> None:
+        monkeypatch.undo()
+        raise InfrastructureError("the store failed once")
+
+    monkeypatch.setattr(MeteredStorage, "put", fail_once)
+    with pytest.raises(InfrastructureError, match="failed once"):
+        worker.handle(json.loads(queue.events[0]), Context())
+    drain(worker, queue)
+    usage = job.usage()
+    assert (usage.tasks, usage.retries, len(job.usages())) == (7, 1, 1)
+    assert values(job) == [6]
 
 
 def test_an_invocation_of_a_job_that_is_over_does_nothing(places: Places, queue: Queue) -> None:

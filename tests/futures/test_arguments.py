@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
+from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from wukong_sched.delayed import compute, delayed
 from wukong_sched.futures import FunctionExecutor
-from wukong_sched.futures.arguments import Slot, filled, slotted
+from wukong_sched.futures.arguments import Slot, filled, replaced, slotted
 from wukong_sched.futures.away import Parcels
 from wukong_sched.futures.calls import Call
 
@@ -96,6 +97,62 @@ def test_what_holds_itself_is_handed_on(pool: FunctionExecutor) -> None:
     ring.append(ring)
     assert pool.submit(len, ring).result(PATIENCE) == 2
     assert pool.submit(lambda one, ring: ring[1] is ring, pool.submit(abs, -1), ring).result(PATIENCE)
+
+
+def test_what_is_shared_is_looked_at_once_and_stays_shared() -> None:
+    seen: list[Any] = []
+    mark = object()
+    nest: Any = [mark, 1]
+    for _ in range(60):
+        nest = [nest, nest]
+    assert filled(nest, []) is nest
+    found = replaced(nest, lambda part: seen.append(part) or "found")  # type: ignore[func-returns-value]
+    for _ in range(60):
+        assert found[0] is found[1]
+        found = found[0]
+    assert (found, seen) == (["found", 1], [mark])
+
+
+def test_what_holds_itself_is_handed_on_with_results_beside_it() -> None:
+    ring: list[Any] = [1]
+    ring.append(ring)
+    mark = object()
+    found = filled([Slot(0), ring, {"a": [Slot(0)]}], [mark])
+    assert found[1] is ring
+    assert (found[0], found[2]) == (mark, {"a": [mark]})
+
+
+def test_what_is_nested_too_deep_to_look_at_is_handed_on(pool: FunctionExecutor) -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    future = pool.submit(abs, -1)
+    if pool.executor == "threads":
+        found = pool.submit(lambda one, nest: (one, nest is deep), future, deep)
+        assert found.result(PATIENCE) == (1, True)
+    else:  # where it cannot be pickled, the call fails alone
+        assert isinstance(pool.submit(len, deep).exception(PATIENCE), Exception)
+    assert future.result(PATIENCE) == 1
+
+
+def test_ordered_dicts_and_deques_hold_futures(pool: FunctionExecutor) -> None:
+    one = pool.submit(abs, -1)
+    given = [OrderedDict(b=one, a=2), deque([one, 5], maxlen=2), deque([[one]])]
+    got = [pool.submit(handed, value).result(PATIENCE) for value in given]
+    assert got == [OrderedDict(b=1, a=2), deque([1, 5]), deque([[1]])]
+    assert list(map(type, got)) == [OrderedDict, deque, deque]
+    assert [each.maxlen for each in got[1:]] == [2, None]
+
+
+@pytest.mark.parametrize("wrap", [lambda it: defaultdict(int, a=it), lambda it: {it: 1}, lambda it: lambda: it])
+def test_a_future_that_would_travel_is_told_where_it_stands_for_its_result(wrap: Any) -> None:
+    with FunctionExecutor("functions", workers=2) as pool:
+        one = pool.submit(abs, -1)
+        error = pool.submit(handed, wrap(one)).exception(PATIENCE)
+        assert isinstance(error, TypeError)
+        for place in ("tuples", "lists", "sets", "dicts' values", "slices", "dataclasses", "OrderedDict", "deque"):
+            assert place in str(error)
+        assert one.result(PATIENCE) == 1
 
 
 class Nameless:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -69,6 +70,40 @@ def test_shared_memory_is_offered_by_threads_alone() -> None:
         joblib.Parallel(require="sharedmem")(joblib.delayed(total.append)(x) for x in range(20))
         assert sorted(total) == list(range(20))
     assert not sarray.joblib.SarrayBackend(executor="functions").supports_sharedmem
+
+
+def in_this_process(**options: Any) -> bool:
+    """Whether calls run in this process."""
+    found = joblib.Parallel(n_jobs=2, **options)(joblib.delayed(os.getpid)() for _ in range(4))
+    return set(found) == {os.getpid()}
+
+
+def test_the_executor_may_be_given_to_parallel_itself() -> None:
+    assert in_this_process(backend="sarray")
+    assert not in_this_process(backend="sarray", executor="functions")
+    with joblib.parallel_backend("sarray", executor="functions"):
+        assert not in_this_process()
+        assert in_this_process(executor="threads")
+        assert not in_this_process()
+    with pytest.raises(ValueError, match=r"sharedmem.*functions"):
+        in_this_process(backend="sarray", executor="functions", require="sharedmem")
+
+
+def test_a_parallel_that_is_kept_open_is_no_other_ones() -> None:
+    with joblib.parallel_backend("sarray"), joblib.Parallel(n_jobs=2) as kept:
+        seen: list[int] = []
+        kept(joblib.delayed(seen.append)(x) for x in range(3))
+        assert not in_this_process(executor="functions")
+        kept(joblib.delayed(seen.append)(x) for x in range(3, 6))
+        joblib.Parallel(n_jobs=2, require="sharedmem")(joblib.delayed(seen.append)(x) for x in range(6, 8))
+        assert sorted(seen) == list(range(8))
+
+
+def test_an_executor_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"nope.*threads, functions"):
+        joblib.parallel_config(backend="sarray", n_jobs=2, executor="nope")
+    with pytest.raises(ValueError, match=r"nope.*threads, functions"):
+        in_this_process(backend="sarray", executor="nope")
 
 
 def test_a_grid_search_finds_what_it_finds_alone() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError, as_completed, wait
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wukong_sched.drivers.named import local_functions
@@ -45,6 +48,43 @@ def test_a_directory_that_somebody_removed_fails_the_call_and_does_not_hang_it()
             assert isinstance(executor.submit(abs, -1).exception(PATIENCE), FileNotFoundError)
     finally:
         functions.close()
+
+
+def test_directories_removed_again_and_again_cost_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    died: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: died.append(args.exc_type.__name__))
+    functions = local_functions(1)
+    try:
+        with FunctionExecutor("functions", workers=1) as executor:
+            for _ in range(4):
+                slow, deadline = executor.submit(time.sleep, 0.5), time.monotonic() + PATIENCE
+                while not slow.running():
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+                functions.close()
+                assert isinstance(slow.exception(PATIENCE), Exception)
+            assert executor.submit(abs, -1).result(PATIENCE) == 1
+    finally:
+        functions.close()
+    assert died == []
+
+
+@pytest.mark.parametrize("name", ["numpywren", "pywren", "aws", "threds"])
+def test_an_executor_that_runs_no_calls_is_refused_naming_those_that_do(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}.*known: threads, functions, serial, simulate$"):
+        FunctionExecutor(name)
+
+
+@pytest.mark.parametrize("option", ["workers", "max_workers"])
+def test_workers_are_counted(option: str) -> None:
+    for wrong in (2.5, "2", [2]):
+        with pytest.raises(TypeError, match=f"{option} must be an integer.*{re.escape(repr(wrong))}"):
+            FunctionExecutor(**{option: wrong})  # type: ignore[arg-type]
+    for few in (0, -2):
+        with pytest.raises(ValueError, match=f"{option} must be greater than 0, got {few}"):
+            FunctionExecutor(**{option: few})  # type: ignore[arg-type]
+    with FunctionExecutor(**{option: np.int64(3)}) as executor:  # type: ignore[arg-type]
+        assert repr(executor) == "FunctionExecutor('threads', workers=3)"
 
 
 def test_nothing_gives_nothing(pool: FunctionExecutor) -> None:

@@ -89,3 +89,15 @@ def test_a_forked_child_takes_its_own_turn(tmp_path: Path) -> None:
             os._exit(0 if ticket.begin() else 1)
         assert os.waitpid(child, 0)[1] == 0
     assert (ticket.begun(), ticket.cancel()) == (True, False)
+
+
+def test_tickets_whose_file_somebody_removed_are_over(tmp_path: Path) -> None:
+    job = Tickets(1, tmp_path)
+    Path(job.path).unlink()
+    job.close()
+    assert not job.ticket(0).begin()
+    other = Tickets(1, tmp_path)
+    Path(other.path).unlink()
+    Path(other.path).mkdir()
+    with pytest.raises(IsADirectoryError):
+        other.close()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 import sarray as sa
@@ -85,6 +86,26 @@ def test_classes_have_their_shares_and_features_their_kinds() -> None:
     nearest = KNeighborsClassifier().fit(values[:10_000, :3], labels[:10_000])
     assert nearest.score(values[10_000:, :3], labels[10_000:]) > 0.85
     assert nearest.score(values[10_000:, :3], labels[10_000:][::-1]) < 0.5
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_plane_parts_two_classes_that_take_all_corners_between_them(seed: int) -> None:
+    values, labels = sa.compute(*make_classification(1000, class_sep=2, random_state=seed, chunks=500))
+    assert LogisticRegression().fit(values, labels).score(values, labels) > 0.9
+
+
+@given(ndim=st.integers(1, 6), share=st.floats(0.01, 1), seed=st.integers(0, 2**20))
+def test_corners_are_different_and_in_order_where_there_are_no_others(ndim: int, share: float, seed: int) -> None:
+    count = max(1, int(share * 2**ndim))
+    bits = (datasets.corners(np.random.default_rng(seed), count, ndim) @ 2 ** np.arange(ndim)[::-1]).tolist()
+    assert len(set(bits)) == count and 0 <= min(bits) <= max(bits) < 2**ndim
+    if count == 2**ndim:
+        assert bits == list(range(count))
+
+
+def test_hardly_any_corner_changes_its_place_if_all_but_one_are_taken() -> None:
+    found = datasets.corners(np.random.default_rng(0), 255, 8) @ 2 ** np.arange(8)[::-1]
+    assert (found != np.arange(255)).sum() <= 1
 
 
 def test_some_labels_are_drawn_again() -> None:

@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 import sklearn.decomposition
 from sklearn.cluster import KMeans
+from sklearn.covariance import EllipticEnvelope
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.feature_selection import RFE, RFECV
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, LogisticRegressionCV, RANSACRegressor
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KernelDensity
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.neighbors import KernelDensity, KNeighborsClassifier, RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 import sarray as sa
 from sarray.ml import ParallelPostFit
@@ -45,6 +49,45 @@ ESTIMATORS: dict[str, Any] = CLUSTERERS | {
     "dummy classifier": DummyClassifier(),
     "dummy regressor": DummyRegressor(),
 }
+
+CLASSES = (X[:, 0] + RNG.standard_normal(60) > 0).astype(np.int64)
+NO_L1_RATIO = {"l1_ratios": (0,), "use_legacy_attributes": False}
+IN_OTHER_WORDS: dict[str, tuple[Any, Any]] = {
+    "neighbours": (KNeighborsClassifier(), CLASSES),
+    "neighbours within": (RadiusNeighborsClassifier(1e9), CLASSES),
+    "regression by folds": (LogisticRegressionCV(Cs=2, cv=2, scoring="accuracy", **NO_L1_RATIO), CLASSES),
+    "regression by folds, scored otherwise": (LogisticRegressionCV(Cs=2, cv=2, scoring="r2", **NO_L1_RATIO), CLASSES),
+    "regression by folds, as it is": (LogisticRegressionCV(Cs=2, cv=2, scoring=None, **NO_L1_RATIO), CLASSES),
+    "outliers": (EllipticEnvelope(random_state=0), np.where(CLASSES, 1, -1)),
+    "several outputs": (MultiOutputClassifier(LogisticRegression()), np.stack([CLASSES, Y], axis=1)),
+    "fewer features": (RFE(LogisticRegression()), CLASSES),
+    "fewer features of a regression": (RFE(LinearRegression()), X[:, 1] + RNG.standard_normal(60)),
+    "fewer features by folds": (RFECV(LogisticRegression(), cv=2), CLASSES),
+    "fewer features by folds of a regression": (RFECV(LinearRegression(), cv=2), X[:, 1] + RNG.standard_normal(60)),
+    "fewer features for clusters": (make_pipeline(RFE(LogisticRegression()), KMEANS), CLASSES),
+    "consensus": (RANSACRegressor(random_state=0), X[:, 1] + RNG.standard_normal(60)),
+    "labels of its own": (SelfTrainingClassifier(LogisticRegression()), np.where(np.arange(60) < 9, -1, CLASSES)),
+}
+
+
+@pytest.mark.parametrize("kind", LAZY)
+@pytest.mark.parametrize("name", IN_OTHER_WORDS)
+def test_scores_that_are_a_metric_in_other_words(name: str, kind: str) -> None:
+    estimator, y = IN_OTHER_WORDS[name]
+    model = ParallelPostFit(estimator).fit(X, y)
+    found, expected = model.score(LAZY[kind], y), model.score(X, y)
+    assert isinstance(found, type(LAZY[kind]))
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+    assert expected != 1.0
+
+
+def test_weights_of_scores_that_are_a_metric_in_other_words() -> None:
+    model = ParallelPostFit(KNeighborsClassifier()).fit(X, CLASSES)
+    found = model.score(LAZY["sarray"], CLASSES, sample_weight=WEIGHTS)
+    assert float(found) == pytest.approx(model.score(X, CLASSES, sample_weight=WEIGHTS), rel=1e-12)
+    several = ParallelPostFit(IN_OTHER_WORDS["several outputs"][0]).fit(X, np.stack([CLASSES, Y], axis=1))
+    with pytest.raises(TypeError, match="the score of MultiOutputClassifier of lazy samples takes no sample_weight"):
+        several.score(LAZY["sarray"], np.stack([CLASSES, Y], axis=1), sample_weight=WEIGHTS)
 
 
 @pytest.mark.parametrize("kind", LAZY)

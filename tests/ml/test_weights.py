@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dask.array as da
 import numpy as np
 import pytest
+import sklearn.metrics
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
 
 import sarray as sa
+from wukong_sched.errors import TaskError
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((50, 3)), RNG.standard_normal(50)
@@ -52,3 +59,56 @@ def test_weights_may_be_zero_in_whole_blocks(fit: str, samples: str, wrap: str) 
 def test_samples_that_are_all_missing_are_not_a_matter_of_weights() -> None:
     missing, weights = sa.from_array(np.full((6, 2), np.nan), (4, -1)), sa.from_array(np.ones(6), 5)
     assert np.isnan(sa.ml.StandardScaler().fit(missing, sample_weight=weights).mean_).all()
+
+
+LABELS = (X[:, 0] > 0).astype(np.int64)
+SCORES = {
+    "accuracy": lambda y, w: sa.ml.accuracy_score(y, LABELS, sample_weight=w),
+    "weight of the right": lambda y, w: sa.ml.accuracy_score(y, LABELS, normalize=False, sample_weight=w),
+    "determination": lambda y, w: sa.ml.r2_score(y, LABELS, sample_weight=w),
+}
+TARGETS = {"memory": LABELS, "sarray": sa.from_array(LABELS, 20), "dask": da.from_array(LABELS, 13)}
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("targets", TARGETS)
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("weights", [np.zeros(50), np.zeros(50, np.int64)], ids=["float", "int"])
+def test_scores_by_no_weight_at_all_are_refused(score: str, targets: str, wrap: str, weights: NDArray[Any]) -> None:
+    with pytest.raises((ValueError, TaskError), match="Sample weights must contain at least one non-zero number"):
+        float(SCORES[score](TARGETS[targets], WRAPS[wrap](weights)))
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("targets", ["sarray", "dask"])
+def test_no_weight_in_memory_is_refused_at_once(score: str, targets: str) -> None:
+    with pytest.raises(ValueError, match="Sample weights must contain at least one non-zero number"):
+        SCORES[score](TARGETS[targets], np.zeros(50))
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("targets", ["sarray", "dask"])
+@pytest.mark.parametrize("shape", [(50, 1), (49,), ()])
+@pytest.mark.parametrize("wrap", WRAPS)
+def test_scores_take_a_weight_for_each_sample(score: str, targets: str, shape: tuple[int, ...], wrap: str) -> None:
+    weights = np.ones(shape)
+    weights = weights if wrap == "memory" or not shape else WRAPS[wrap](weights)
+    with pytest.raises(ValueError, match=r"sample_weight.shape == .*, expected \(50,\)"):
+        SCORES[score](TARGETS[targets], weights)
+
+
+@pytest.mark.parametrize("targets", ["sarray", "dask"])
+@pytest.mark.parametrize("wrap", WRAPS)
+def test_scores_by_weights_that_cancel_are_scikit_learns(targets: str, wrap: str) -> None:
+    weights, predicted = np.where(np.arange(50) % 3, 1.0, -1.0), RNG.integers(0, 2, 50)
+    found = sa.ml.accuracy_score(TARGETS[targets], predicted, sample_weight=WRAPS[wrap](weights))
+    expected = sklearn.metrics.accuracy_score(LABELS, predicted, sample_weight=weights)
+    assert float(found) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("samples", ["sarray", "dask"])
+def test_a_wrapped_score_by_no_weight_is_refused(samples: str) -> None:
+    for model in (LogisticRegression(), KMeans(2, n_init=1)):
+        fitted = sa.ml.ParallelPostFit(model).fit(X, LABELS)
+        with pytest.raises(ValueError, match="Sample weights must contain at least one non-zero number"):
+            fitted.score(SAMPLES[samples], LABELS, sample_weight=np.zeros(50))

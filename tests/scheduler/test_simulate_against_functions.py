@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import sarray as sa
 from benchmarks.simulated import CORES, arrays, compare, functions, program_of
 from sarray.lambda_entry import CLASSES
 from sarray.session_blas import single_threaded
@@ -99,6 +100,20 @@ def test_a_slower_network_takes_longer_and_moves_no_more(jobs: Mapping[str, Any]
     )
     assert slow.seconds > fast.seconds
     assert slow.bytes_read == fast.bytes_read
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_every_byte_that_moves_is_copied_by_a_processor(behind: bool) -> None:
+    """Be it written behind, as tiles are that somebody wants, or read from a source."""
+    made, given = sa.random.default_rng(0).normal(size=(400, 50), chunks=50), sa.from_array(np.ones((400, 50)))
+    program = program_of(made if behind else given.sum())
+    idle, copying = (
+        simulated_functions.run(program, MemoryStorage(), AWS, Machine(1, 1, copying=seconds), classes=CLASSES)
+        for seconds in (0.0, 1e-3)
+    )
+    moved = sum(copying.bytes_read.values()) + sum(copying.bytes_written.values())
+    assert moved >= 400 * 50 * 8
+    assert copying.seconds == pytest.approx(idle.seconds + moved * 1e-3, rel=0.02)
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, [3.0, 5.0, 6.0]), (2, [1.5, 2.5, 3.5]), (3, [1.0, 2.0, 3.0])])

@@ -15,7 +15,8 @@ import pytest
 
 from tests.functions.processes import session
 from wukong_sched.errors import InfrastructureError
-from wukong_sched.services.valkey import Valkey, alive, answers, find_binary
+from wukong_sched.machine import machine_bytes
+from wukong_sched.services.valkey import SHARE, Valkey, alive, answers, find_binary
 from wukong_sched.storage.cluster import Deployment
 from wukong_sched.storage.resp import Command
 
@@ -33,6 +34,15 @@ def test_it_is_its_owners_alone(valkey):
     server = Deployment(valkey.url)
     assert server.one(Command("", ["CONFIG", "GET", "port"])) == [b"port", b"0"]
     server.close()
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, machine_bytes() // SHARE), ({"maxmemory": "24mb"}, 24 << 20)])
+def test_its_memory_is_bounded(given, expected):
+    """Else what is too much ends in the kernel's OOM killer, not in the object store."""
+    with Valkey(**given) as server:
+        asked = Deployment(server.url)
+        assert asked.one(Command("", ["CONFIG", "GET", "maxmemory"])) == [b"maxmemory", b"%d" % expected]
+        asked.close()
 
 
 def test_it_starts_within_a_tenth_of_a_second():
@@ -138,7 +148,7 @@ def test_what_does_not_start_says_so(tmp_path):
 def test_a_path_too_long_is_refused(tmp_path):
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
-    with pytest.raises(InfrastructureError, match="too long"):
+    with pytest.raises(InfrastructureError, match=r"too long.*TMPDIR"):
         Valkey(deep).start()
     assert list(deep.iterdir()) == []
 

@@ -146,7 +146,7 @@ class LambdaFunctions:
         seconds = job.seconds() + self.watch
         return 1 + int(seconds / LONGEST), seconds
 
-    def settle(self) -> None:
+    def settle(self, job: Submitted) -> None:
         """Nobody can say whether executors still have something to report."""
 
     def finish(self, submitted: Submitted, *, over: bool) -> None:

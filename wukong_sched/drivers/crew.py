@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -65,7 +66,7 @@ class Crew:
         self._source, self._name = source, name
         self._turns: deque[Turn] = deque()
         self._threads: list[threading.Thread] = []
-        self._busy = self._resting = self._called = 0
+        self._busy = self._resting = self._called = self._hired = 0
         self._closed = False
 
     def push(self, turns: Sequence[Turn]) -> None:
@@ -93,8 +94,7 @@ class Crew:
                 self._hire()
 
     def _hire(self) -> None:
-        name = f"{self._name}_{len(self._threads)}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        thread = threading.Thread(target=self._work, name=f"{self._name}_{self._hired}", daemon=True)
         if not self._threads:
             atexit.register(self.finish)
         try:
@@ -105,6 +105,7 @@ class Crew:
             self.size = len(self._threads)
         else:
             self._threads.append(thread)
+            self._hired += 1
 
     def idle(self) -> int:
         """Threads that have nothing to do."""
@@ -117,11 +118,19 @@ class Crew:
             self.changed.notify_all()
 
     def join(self) -> None:
-        """Wait until all threads, but the caller's own, have ended."""
-        for thread in self._threads[:]:
-            if thread is not threading.current_thread():
-                thread.join()
-                self._threads.remove(thread)
+        """Wait until all threads, but the caller's own, have ended; several may wait at once."""
+        while (thread := self._other()) is not None:
+            thread.join()
+            self._strike(thread)
+
+    def _other(self) -> threading.Thread | None:
+        own = threading.current_thread()
+        with self.changed:
+            return next((thread for thread in self._threads if thread is not own), None)
+
+    def _strike(self, thread: threading.Thread) -> None:
+        with self.changed, suppress(ValueError):  # somebody else who waited for it was quicker
+            self._threads.remove(thread)
 
     def finish(self) -> None:
         """Do what is left to do, and end: at the interpreter's exit, whose threads would be lost otherwise."""
@@ -129,16 +138,27 @@ class Crew:
         self.join()
 
     def _work(self) -> None:
-        while (turn := self._next()) is not None:
-            try:
-                turn()
-            finally:
-                del turn  # a thread that rests keeps nothing alive
-                with self.changed:
-                    self._busy -= 1
-                    if self._closed:
-                        self.changed.notify_all()
+        try:
+            while (turn := self._next()) is not None:
+                try:
+                    turn()
+                finally:
+                    del turn  # a thread that rests keeps nothing alive
+                    with self.changed:
+                        self._busy -= 1
+                        if self._closed:
+                            self.changed.notify_all()
+        except BaseException:  # no turn should: it ends this thread, is shown, and costs the crew nothing
+            self._replace()
+            raise
         atexit.unregister(self.finish)
+
+    def _replace(self) -> None:
+        """Leave; somebody else takes one's place if there is anything to do, now or later."""
+        with self.changed:
+            self._strike(threading.current_thread())
+            if self._turns or not self._source.is_empty():
+                self._hire()
 
     def _next(self) -> Turn | None:
         """What to do next; None at the end."""

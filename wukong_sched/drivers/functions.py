@@ -200,12 +200,13 @@ class LocalFunctions:
         if not over:
             submitted.cancel()
         running.service.endpoint.unschedule(submitted.name.job)
-        if running.is_quiet(WAIT_OVER if over else WAIT_CANCELLED):
-            late, self._late = self._late, []
-            for job in late:
+        is_late = not running.is_quiet(WAIT_OVER if over else WAIT_CANCELLED, submitted.name.job)
+        late, self._late = self._late, [submitted] * is_late
+        for job in late:
+            if running.service.endpoint.is_quiet(job.name.job):
                 job.sweep()
-        else:
-            self._late.append(submitted)
+            else:
+                self._late.append(job)
         submitted.sweep()
 
     def look(self, job: Submitted) -> Callable[[], str]:
@@ -220,9 +221,9 @@ class LocalFunctions:
         """Invocations of a job's watchdogs, and their seconds."""
         return self.service.endpoint.scheduled(job.name.job)
 
-    def settle(self) -> None:
-        """Wait a little for executors to report."""
-        self.running.is_quiet(WAIT_OVER)
+    def settle(self, job: Submitted) -> None:
+        """Wait a little for a job's executors to report."""
+        self.running.is_quiet(WAIT_OVER, job.name.job)
 
     def trouble(self) -> Callable[[], str]:
         """What tells, from now on, why no function can do anything; an empty text as long as there is no reason."""
@@ -268,10 +269,10 @@ class Running:
         """Whether all processes live."""
         return self.service.is_running() and self.valkey.is_running()
 
-    def is_quiet(self, seconds: float) -> bool:
-        """Whether no function runs, perhaps after so many seconds."""
+    def is_quiet(self, seconds: float, job: str = "") -> bool:
+        """Whether no function runs, or none of a job's, perhaps after so many seconds."""
         deadline, pause = time.monotonic() + seconds, 0.0005
-        while not self.service.endpoint.is_quiet():
+        while not self.service.endpoint.is_quiet(job):
             if time.monotonic() > deadline:
                 return False
             time.sleep(pause)

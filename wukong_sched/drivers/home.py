@@ -20,7 +20,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,23 @@ class Facts:
     key: str = field(repr=False)
     room: int
     """Bytes of an event."""
+    memory: int
+    """MB of one function."""
+    timeout: float
+    """Seconds of one invocation."""
+
+    def limits(self) -> Mapping[str, str]:
+        """What whoever comes must have asked for."""
+        return limits(self.shape, self.memory, self.timeout)
+
+
+def limits(shape: str, memory: int, timeout: float) -> Mapping[str, str]:
+    """What a function is and may use, in words.
+
+    >>> limits("", 2048, 900.0)
+    {'shape': "''", 'memory': '2048 MB', 'timeout': '900 s'}
+    """
+    return {"shape": repr(shape), "memory": f"{memory} MB", "timeout": f"{timeout:g} s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +99,10 @@ class Joined:
 
 
 class HomeFunctions(LocalFunctions):
-    """The functions of a home; started there by the first who comes. `close` leaves them to others."""
+    """The functions of a home; started there by the first who comes. `close` leaves them to others.
+
+    Raises ValueError, when they start, if those that are there have another shape or other limits.
+    """
 
     def __init__(
         self,
@@ -97,10 +117,7 @@ class HomeFunctions(LocalFunctions):
 
     def _begin(self) -> Running:
         facts = self._joined()
-        if facts.shape != self.shape:
-            raise ValueError(
-                f"the functions of {self.home} have shape {facts.shape!r}, not {self.shape!r}; choose another home"
-            )
+        self._agree(facts)
         self.key = bytes.fromhex(facts.key)
         endpoint = Endpoint(facts.port, facts.access_key, facts.name)
         kept = Joined(self.home, endpoint, Path(facts.directory))
@@ -110,6 +127,16 @@ class HomeFunctions(LocalFunctions):
             places = Places(addresses, LocalInvoker(endpoint, facts.room), self._classes)
             stack.callback(places.close)
             return Running(kept, places, kept, stack.pop_all())
+
+    def _agree(self, facts: Facts) -> None:
+        """ValueError if the functions are not as was asked: jobs are planned for what was."""
+        function, there = self.function, facts.limits()
+        here = limits(self.shape, function.memory, function.timeout)
+        differ = [f"{name} {there[name]}, not {here[name]}" for name in here if there[name] != here[name]]
+        if differ:
+            raise ValueError(
+                f"the functions of {self.home} have {', and '.join(differ)}; ask for the same, or choose another home"
+            )
 
     def _joined(self) -> Facts:
         """Where the functions are, which are started if nobody keeps them."""
@@ -228,6 +255,7 @@ def _keep(home: Path, function: FunctionSettings, shape: str, linger: float) -> 
 
 def _write(home: Path, functions: LocalFunctions) -> None:
     endpoint, addresses = functions.service.endpoint, functions.places.addresses
+    function = functions.function
     facts = Facts(
         os.getpid(),
         endpoint.port,
@@ -239,6 +267,8 @@ def _write(home: Path, functions: LocalFunctions) -> None:
         functions.shape,
         functions.key.hex(),
         functions.places.invoker().room,
+        function.memory,
+        function.timeout,
     )
     aside = home / f"{FACTS}.{os.getpid()}"
     with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

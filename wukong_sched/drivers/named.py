@@ -27,6 +27,8 @@ Progress = Callable[[int, int], None]
 HANDLER = "wukong_sched.functions.entry.handler"
 MEMORY = 2048
 """MB of one function."""
+TIMEOUT = 24 * 3600.0
+"""Seconds of one invocation: what runs here needs no cloud's limit, at which a long call would be begun again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,9 @@ def _local_functions(concurrency: int) -> LocalFunctions:
     from wukong_sched.drivers.functions import LocalFunctions
     from wukong_sched.functions.settings import FunctionSettings
 
-    function = FunctionSettings(HANDLER, concurrency=concurrency, provisioned=concurrency, memory=MEMORY)
+    function = FunctionSettings(
+        HANDLER, concurrency=concurrency, provisioned=concurrency, memory=MEMORY, timeout=TIMEOUT
+    )
     return LocalFunctions(function)
 
 

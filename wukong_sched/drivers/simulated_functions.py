@@ -246,8 +246,9 @@ class SimulatedFunctions(Simulation):
         copying += self._copying()
         yield from self.processors.use(copying + sum(self.computing(task) for task, _, _ in run.steps))
         yield max(0.0, began + moving - self.timeline.now)
+        seconds, copied = self.timeline.now - began, self._copying()
         self.write_behind(pump, run.steps)
-        seconds = self.timeline.now - began
+        yield from self.processors.use(self._copying() - copied)  # a helper's, and they share the processors
         return replace(event, seconds=seconds, idle=self.idle()) if isinstance(event, Ran) else event
 
     def begin_put(self, pump: Pump, tile: Tile, block: Any) -> None:

@@ -73,8 +73,8 @@ class Functions(Protocol):
     def watched(self, job: Submitted) -> tuple[int, float]:
         """Invocations of a job's watchdogs, and their seconds."""
 
-    def settle(self) -> None:
-        """Wait a little for executors to report."""
+    def settle(self, job: Submitted) -> None:
+        """Wait a little for a job's executors to report."""
 
     def finish(self, submitted: Submitted, *, over: bool) -> None:
         """Leave nothing of a job behind, whether it is over or not."""
@@ -129,7 +129,7 @@ def collect(
     job.wait(_watching(functions, job, wishes), seconds, wishes.glance if wishes.meanwhile is not None else CHECK)
     for blocks in job.blocks():
         storage.put(blocks)
-    functions.settle()
+    functions.settle(job)
     usages = job.usages()
     if wishes.trace is not None:
         job.traced_into(wishes.trace)

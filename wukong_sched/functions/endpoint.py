@@ -65,9 +65,9 @@ class Endpoint:
         """Invocations that could run at once."""
         return int(self._ask([self._request("GET", "/free")])[0].body)
 
-    def is_quiet(self) -> bool:
-        """Whether nothing runs and nothing waits."""
-        return self._ask([self._request("GET", "/quiet")])[0].body == b"1"
+    def is_quiet(self, job: str = "") -> bool:
+        """Whether nothing runs and nothing waits, of one job or of all."""
+        return self._ask([self._request("GET", f"/quiet/{job}")])[0].body == b"1"
 
     def state(self) -> dict[str, Any]:
         """Counts, and what is under way."""

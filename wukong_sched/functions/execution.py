@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wukong_sched.coordination.protocol import Coordination
@@ -16,7 +15,7 @@ from wukong_sched.functions.allocator import give_back
 from wukong_sched.functions.cloud import Cloud, Invoker, JobStorage
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.hints import Hints
-from wukong_sched.functions.lease import KeptLease, Renewer
+from wukong_sched.functions.lease import Renewer, Turn
 from wukong_sched.functions.metered import Meter, MeteredProgram, MeteredStorage
 from wukong_sched.functions.news import News
 from wukong_sched.functions.plan import Plan, attempt, cause_key, program_key, trace_key, trying_key, usage_key
@@ -25,6 +24,7 @@ from wukong_sched.functions.warm import Recent, WarmStorage, warm_reader
 from wukong_sched.functions.writebehind import WriteBehind, early
 from wukong_sched.machine import resident_bytes
 from wukong_sched.messages import Commit
+from wukong_sched.policy import CostModel, Policy
 from wukong_sched.program import Task, Tile
 from wukong_sched.storage import signed
 from wukong_sched.storage.exceptions import portable
@@ -71,23 +71,24 @@ class Process:
 class Execution:
     """One executor, in one process."""
 
-    def __init__(self, process: Process, job: Job, message: Message, deadline: float, request: str = "") -> None:
+    def __init__(self, process: Process, job: Job, message: Message, deadline: float, turn: Turn) -> None:
         self._process, self._job, self._share = process, job, message.share
         self._id = message.id
         self._meter = Meter()
         self._meter.usage.cold, process.is_fresh = int(process.is_fresh), False
-        self._began, self._before = time.monotonic(), copied(process.cloud.tallies())
+        self._began, self._before = turn.began, copied(process.cloud.tallies())
         self._waited = max(0.0, time.time() - message.sent) if message.sent else 0.0
         self._saved = copied({"": job.storage.saved})
-        self._mark = uuid.uuid4().hex
-        self._token = f"{request}~{self._mark}" if request else self._mark
+        self._mark = turn.mark
         self._reported = False
         self._trace = Trace() if job.plan.traced else None
         self._news = News(process.cloud.objects(), job.name.job, self._mark, job.plan.news, self._began)
-        self._lease = KeptLease(job.coordination, self._ending)
-        self._core = ExecutorState(job.plan.program, job.plan.policy, message.id, deadline)
+        self._lease = turn.lease
+        self._lease.ending = self._ending
+        policy = with_margin(job.plan.policy, deadline - turn.began)
+        self._core = ExecutorState(job.plan.program, policy, message.id, deadline)
         self._storage = WriteBehind(WarmStorage(MeteredStorage(job.storage, self._meter), job.recent), process.writer)
-        self._pump = Pump(self._surroundings(), self._core, self._token)
+        self._pump = Pump(self._surroundings(), self._core, turn.token)
 
     def _surroundings(self) -> Surroundings:
         process, job, meter = self._process, self._job, self._meter
@@ -121,6 +122,9 @@ class Execution:
         try:
             with marked():
                 self._pump.pump()
+        except BaseException:
+            self._reported = True  # its successor counts it, as if the process had ended
+            raise
         finally:
             renewer.drop()
             self._metered.close()
@@ -218,6 +222,18 @@ class Execution:
         usage.saved_codec = max(0, saved.bytes_read[""] + saved.bytes_written[""])
         usage.saved_locality = self._meter.saved
         return usage
+
+
+def with_margin(policy: Policy, seconds: float) -> Policy:
+    """The policy, for a function that has so many seconds: it hands over within their last tenth.
+
+    A plan's policy may have been made for functions that have more.
+
+    >>> with_margin(CostModel(margin=10.0), 9.0).margin, with_margin(CostModel(margin=10.0), 900.0).margin
+    (0.9, 10.0)
+    """
+    most = seconds / 10
+    return replace(policy, margin=most) if isinstance(policy, CostModel) and policy.margin > most else policy
 
 
 def _read(program: Any, tile: Tile, warm: Callable[[Tile], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The service's front door: Lambda's own Invoke request, so that boto3 talks to it unchanged, and six requests more.
+"""The service's front door: Lambda's own Invoke request, so that boto3 talks to it unchanged, and seven requests more.
 
 ======  =============================================  ==========================================================
 POST    /2015-03-31/functions/{name}/invocations       Invoke: RequestResponse or Event, by X-Amz-Invocation-Type
@@ -7,6 +7,7 @@ GET     /schedules/{name}                              invocations so far, and t
 DELETE  /schedules/{name}
 GET     /free                                          how many invocations could run at once
 GET     /quiet                                         whether nothing runs and nothing waits: 1 or 0
+GET     /quiet/{job}                                   the same of the events that name this job
 GET     /state                                         counts, and what is under way, as JSON
 ======  =============================================  ==========================================================
 
@@ -112,7 +113,7 @@ class Front:
         connection.reply(HTTPStatus.OK, str(self._service.free()).encode())
 
     def _quiet(self, path: str, query: str, request: Request, connection: Connection) -> None:
-        connection.reply(HTTPStatus.OK, b"1" if self._service.is_quiet() else b"0")
+        connection.reply(HTTPStatus.OK, b"1" if self._service.is_quiet(path.removeprefix("/")) else b"0")
 
     def _state(self, path: str, query: str, request: Request, connection: Connection) -> None:
         connection.reply(HTTPStatus.OK, json.dumps(self._service.state()).encode(), JSON)

@@ -8,6 +8,8 @@ not ours any more, `gone` says so to whoever runs the next task.
 from __future__ import annotations
 
 import threading
+import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,7 +26,7 @@ class KeptLease:
     """
 
     def __init__(self, coordination: Coordination, ending: Callable[[Commit], None] = lambda commit: None) -> None:
-        self._inner, self._ending = coordination, ending
+        self._inner, self.ending = coordination, ending
         self._lock = threading.Lock()
         self._id = self._token = ""
         self._seq = self._renewals = 0
@@ -34,6 +36,8 @@ class KeptLease:
         """Starts of the record since its last commit, this one among them."""
         self.is_suspect = False
         """Whether earlier attempts were ended, and this one has not got beyond them yet."""
+        self._taken: Lease | None = None
+        """The answer to a start whose executor has not been told of it yet."""
         self._unsure: Commit | None = None
         """A renewal of which nobody knows whether it was carried out."""
         self.gone = threading.Event()
@@ -43,7 +47,15 @@ class KeptLease:
     def create(self, epoch: int, roots: Sequence[Give], arrived: Mapping[Task, frozenset[Tile]]) -> bool:
         return self._inner.create(epoch, roots, arrived)
 
+    def take(self, id: str, token: str) -> Lease | None:
+        """Start ahead: the executor's own start, with the same token, will find it done."""
+        self._taken = self.start(id, token)
+        return self._taken
+
     def start(self, id: str, token: str) -> Lease | None:
+        lease, self._taken = self._taken, None
+        if lease is not None and token == self._token:
+            return lease
         lease = self._inner.start(id, token)
         if lease is not None:
             self._id, self._token, self._seq = id, token, lease.seq
@@ -55,7 +67,7 @@ class KeptLease:
 
     def commit(self, id: str, token: str, commit: Commit) -> Reply | None:
         if commit.done or commit.failure is not None:
-            self._ending(commit)
+            self.ending(commit)
         with self._lock:
             if self._unsure is not None:
                 self._renew(self._unsure)
@@ -63,7 +75,7 @@ class KeptLease:
             reply = self._inner.commit(id, token, replace(commit, seq=self._seq) if self._renewals else commit)
             self._seq += 1
             self._announced = commit.announced
-            self.is_suspect = self.is_suspect and not (commit.discharged or commit.cuts)
+            self.is_suspect = self.is_suspect and not commit.moves_on
         self.given.update((give.id, give.todo) for give in commit.gives)
         if reply is None or commit.yields or commit.done:
             self._active = False
@@ -101,6 +113,27 @@ class KeptLease:
     def close(self) -> None:
         """No more renewals."""
         self._active = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A record that was taken over by one invocation."""
+
+    lease: KeptLease
+    taken: Lease
+    mark: str
+    """Never used before; names what the executor reports."""
+    token: str
+    began: float
+    """When, by `time.monotonic`."""
+
+    @staticmethod
+    def take(coordination: Coordination, id: str, request: str) -> Turn | None:
+        """Take the record over, for an invocation with this request id; None if it is not to be had."""
+        began, mark, lease = time.monotonic(), uuid.uuid4().hex, KeptLease(coordination)
+        token = f"{request}~{mark}" if request else mark
+        taken = lease.take(id, token)
+        return None if taken is None else Turn(lease, taken, mark, token, began)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -25,6 +26,8 @@ from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.functions.template import Template
 
 API = "/2018-06-01/runtime/"
+JOB, NEAR = re.compile(rb'"job": ?"([^"\\]*)"'), 300
+"""How an event names its job, and within how many bytes."""
 JSON = {"Content-Type": "application/json"}
 
 
@@ -37,8 +40,14 @@ class Invocation:
     """Called once per attempt with the response, and whether it is an error's."""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     attempts: int = 0
+    job: str = field(init=False)
+    """What the event names so near its beginning; empty if it does not."""
     started: float = 0.0
     """When it was handed to a sandbox."""
+
+    def __post_init__(self) -> None:
+        found = JOB.search(self.payload, 0, NEAR)
+        self.job = found[1].decode(errors="replace") if found else ""
 
     @property
     def seconds(self) -> float:

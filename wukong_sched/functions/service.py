@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -71,6 +71,8 @@ class Service:
     _limit: Callable[[str], ControlGroup | None] | None = None
     """Makes a control group; None where there can be none."""
     _closed: bool = False
+    _under_way: Counter[str] = field(default_factory=Counter)
+    """Invocations that run or wait, by job."""
 
     def provision(self) -> None:
         """Start the sandboxes that shall be there from the beginning."""
@@ -121,6 +123,9 @@ class Service:
 
     def _count(self, invocation: Invocation, body: bytes, is_error: bool) -> None:
         self.counts.invocations += 1
+        self._under_way[invocation.job] -= 1
+        if not self._under_way[invocation.job]:
+            del self._under_way[invocation.job]
         self.counts.busy_seconds += invocation.seconds
         if is_error:
             self.counts.errors += 1
@@ -137,6 +142,7 @@ class Service:
     # ---- sandboxes
 
     def _enqueue(self, invocation: Invocation) -> None:
+        self._under_way[invocation.job] += 1
         if self._idle:
             self._idle.pop().deliver(invocation)
             return
@@ -198,8 +204,10 @@ class Service:
         busy = sum(sandbox.invocation is not None for sandbox in self.sandboxes)
         return self.settings.concurrency - busy - len(self._queue)
 
-    def is_quiet(self) -> bool:
-        """Whether nothing runs and nothing waits, retries and schedules aside."""
+    def is_quiet(self, job: str = "") -> bool:
+        """Whether nothing runs and nothing waits, of one job or of all, retries and schedules aside."""
+        if job:
+            return job not in self._under_way
         return not self._queue and not any(sandbox.invocation is not None for sandbox in self.sandboxes)
 
     def state(self) -> dict[str, object]:

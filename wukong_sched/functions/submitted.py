@@ -77,6 +77,8 @@ class Submitted:
     """What the service said of the last invocation that failed."""
     share: int = 1
     """How many executors it may have where nobody can say how many are free."""
+    beside: Mapping[str, Pieces] = field(default_factory=dict, repr=False)
+    """What was stored with the plan for whoever attaches, and is stored again with it."""
     epoch: int = 0
     resumed: int = 0
     """How often it had to be resumed."""
@@ -87,11 +89,11 @@ class Submitted:
 
         With `resume`, what is stored is not made again.
         """
-        job, program = self.name.job, self.plan.program
+        program = self.plan.program
         self.epoch += 1
         stored = frozenset(self.storage.tiles()) if resume else frozenset()
         first = plan_from(program, stored) if stored else first_plan(program)
-        self.cloud.objects().put({program_key(job): self.signed})
+        self._put_plan()
         invoker = self.cloud.invoker()
         free = invoker.free()
         roots = opening(program, self.plan.policy, first.root, (self.share if free is None else free) - 1)
@@ -118,13 +120,15 @@ class Submitted:
         while (view := self._watched(trouble, deadline, check)).state is not State.DONE:
             if view.state in OVER or self.is_cancelled():
                 raise OVER.get(view.state, Submitted._cancelled)(self, view)
-            self.resumed += 1
-            if self.resumed > RESUMES:
-                raise InfrastructureError(
-                    f"job {self.name.job} has lost its records or tiles {RESUMES} times; given up"
-                )
-            self.epoch = max(self.epoch, view.epoch)
-            self.begin(resume=True)
+            self.resume(view)
+
+    def resume(self, view: View) -> None:
+        """Begin a lost job again, from what is stored; InfrastructureError if it was lost too often."""
+        self.resumed += 1
+        if self.resumed > RESUMES:
+            raise InfrastructureError(f"job {self.name.job} has lost its records or tiles {RESUMES} times; given up")
+        self.epoch = max(self.epoch, view.epoch)
+        self.begin(resume=True)
 
     def _failed(self, view: View) -> SchedulerError:
         assert view.story is not None
@@ -172,8 +176,11 @@ class Submitted:
 
     def _revive(self) -> None:
         """Nobody starts what should run: what a server emptied at the wrong moment took with it is put there again."""
-        self.cloud.objects().put({program_key(self.name.job): self.signed})
+        self._put_plan()
         self.watch(self.name)
+
+    def _put_plan(self) -> None:
+        self.cloud.objects().put({program_key(self.name.job): self.signed, **self.beside})
 
     def cause(self) -> BaseException | None:
         """The exception that ended the job."""
@@ -227,11 +234,6 @@ class Submitted:
         key = cancelled_key(self.name.job)
         return key in self.cloud.objects().get([key])
 
-    def exists(self) -> bool:
-        """Whether there is anything of it: its records, or its program, from which it could go on."""
-        key = program_key(self.name.job)
-        return self.coordination.read().state is not State.MISSING or key in self.cloud.objects().get([key])
-
     def sweep(self) -> None:
         """Leave nothing of the job behind but wanted tiles that outlive it, and for a day the word that it is over.
 
@@ -241,6 +243,8 @@ class Submitted:
         self.storage.sweep()
 
 
+ASTRAY = frozenset({State.MISSING, State.LOST})
+"""What a job is at that has not ended, and does not go on by itself."""
 OVER: Mapping[State, Callable[[Submitted, View], SchedulerError]] = {
     State.FAILED: Submitted._failed,
     State.CANCELLED: Submitted._cancelled,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +22,8 @@ from wukong_sched.functions.cloud import Cloud
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.execution import Execution, Job, Process
 from wukong_sched.functions.hints import Hints
-from wukong_sched.functions.lease import Renewer
-from wukong_sched.functions.plan import Plan, fingerprint, load_plan, program_key
+from wukong_sched.functions.lease import Renewer, Turn
+from wukong_sched.functions.plan import Plan, fingerprint, load_plan, program_key, trying_key
 from wukong_sched.functions.readahead import READERS
 from wukong_sched.functions.warm import Recent
 from wukong_sched.functions.writebehind import WRITERS
@@ -38,7 +37,8 @@ SHARE = 6
 UNLIMITED = 1 << 31
 """Bytes assumed where nobody says how many there are."""
 SPARE = 5.0
-"""Seconds before its end at which a watchdog invokes its successor."""
+"""Seconds before its end at which a watchdog invokes its successor, at most: a tenth of the time that it has."""
+LOADING = "to load the program of the job, with all that its functions refer to"
 OVER, WATCHED, DONE = "over", "watched", "done"
 
 
@@ -54,7 +54,7 @@ class Context(Protocol):
 
 
 class Swept(Exception):
-    """The job's program is not in the store any more: the job is over."""
+    """The job's program is not in the store any more: the job is over, or it is lost."""
 
 
 class Unusable(Exception):
@@ -67,9 +67,7 @@ class Worker:
     `arithmetic` says what decides the bits of BLAS here; programs that ask for another are refused.
     """
 
-    def __init__(
-        self, cloud: Cloud, key: bytes, memory: int = 0, arithmetic: Callable[[], str] = lambda: ""
-    ) -> None:
+    def __init__(self, cloud: Cloud, key: bytes, memory: int = 0, arithmetic: Callable[[], str] = lambda: "") -> None:
         self._arithmetic = cache(arithmetic)
         helper, writer = ThreadPoolExecutor(READERS, "readahead"), ThreadPoolExecutor(WRITERS, "writebehind")
         self.process = Process(cloud, key, memory, cloud.invoker(), helper, writer, Renewer(1.0))
@@ -81,18 +79,42 @@ class Worker:
         message = Message.from_event(event)
         if not message.id:
             return self._watch(message, context)
-        deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+        deadline = time.monotonic() + _left(context)
+        turn = Turn.take(self.process.cloud.coordination(message.name.job), message.id, context.aws_request_id)
+        return OVER if turn is None else self._execute(message, deadline, turn)
+
+    def _execute(self, message: Message, deadline: float, turn: Turn) -> str:
+        """The record is ours, and renewed: whatever ends this process from now on has been counted as an attempt."""
+        renewer = self.process.renewer
+        renewer.hold(turn.lease)
         try:
-            job = self._open(message.name)
-        except Swept:
+            job = self._open(message, turn)
+            self.process.cloud.receive(message.tiles)
+            Execution(self.process, job, message, deadline, turn).run()
+        except Swept:  # its record is there, and that goes first
+            turn.lease.commit(message.id, turn.token, Commit(turn.taken.seq, lost=("program", ())))
             return OVER
         except Unusable as error:
-            return self._refuse(message, error)
-        self.process.cloud.receive(message.tiles)
-        Execution(self.process, job, message, deadline, context.aws_request_id).run()
+            story = Story("program", message.name.job, (), str(error))
+            turn.lease.commit(message.id, turn.token, Commit(turn.taken.seq, failure=story))
+            return OVER
+        finally:
+            renewer.drop()
         return DONE
 
-    def _open(self, name: JobName) -> Job:
+    def _open(self, message: Message, turn: Turn) -> Job:
+        """The job; if earlier attempts were ended, it is said that this one loads the program, until it has done so."""
+        job = message.name.job
+        notes = {trying_key(job, message.id): [LOADING.encode()]} if turn.lease.is_suspect else {}
+        objects = self.process.cloud.objects()
+        if notes:
+            objects.put(notes)
+        opened = self._opened(message.name)
+        if notes:
+            objects.delete(list(notes))
+        return opened
+
+    def _opened(self, name: JobName) -> Job:
         if self._job is None or self._job.name != name:
             if self._job is not None:
                 self._job.recent.clear()
@@ -142,19 +164,15 @@ class Worker:
         except Exception as error:  # whatever loading somebody's classes raises ends the job, with its story
             raise Unusable(f"{type(error).__name__}: {error}") from error
 
-    def _refuse(self, message: Message, error: Unusable) -> str:
-        coordination, token = self.process.cloud.coordination(message.name.job), uuid.uuid4().hex
-        lease = coordination.start(message.id, token)
-        if lease is not None:
-            story = Story("program", message.name.job, (), str(error))
-            coordination.commit(message.id, token, Commit(lease.seq, failure=story))
-        return OVER
-
     def _watch(self, message: Message, context: Context) -> str:
         """Start whoever should run and does not: once, or again and again, and then by a successor."""
         coordination, invoker = self.process.cloud.coordination(message.name.job), self.process.invoker
-        pause = threading.Event()
+        pause, left = threading.Event(), _left(context)
+        spare, has_paused = min(SPARE, left / 10), False
         while (view := coordination.read()).state is State.RUNNING:
+            if has_paused and left < message.every + spare:
+                invoker.invoke([message.to_json()])
+                return WATCHED
             free = invoker.free()
             # Where events wait for a sandbox, those not started are among them; ours will be free next.
             waiting = view.startable if free is None else view.startable[: max(0, free + 1)]
@@ -162,8 +180,11 @@ class Worker:
             invoker.invoke([replace(message, id=id, every=0.0, share=share).to_json() for id in waiting])
             if not message.every:
                 return WATCHED
-            if context.get_remaining_time_in_millis() < 1000 * (message.every + SPARE):
-                invoker.invoke([message.to_json()])
-                return WATCHED
-            pause.wait(message.every)
+            has_paused = not pause.wait(min(message.every, max(0.0, left - spare)))
+            left = _left(context)
         return OVER
+
+
+def _left(context: Context) -> float:
+    """Seconds until the function is ended."""
+    return context.get_remaining_time_in_millis() / 1000

@@ -1,13 +1,15 @@
 """Arguments of a call: what in them is the result of another call, and the arguments once that is there.
 
-A result may stand for itself among the arguments, or within tuples (named ones too), lists, sets, dicts' values, slices
-and dataclasses among them, however deep. What holds no result is handed on as it is, not as a copy; so is what holds
-itself.
+A result may stand for itself among the arguments, or within tuples (named ones too), lists, sets, dicts' values,
+slices, dataclasses, `OrderedDict` and `deque` among them. What holds no result is handed on as it is, not as a copy; so
+is what holds itself, where it comes back to itself, and what is nested deeper than Python's recursion goes. What is
+shared is looked at once, and stays shared.
 """
 
 from __future__ import annotations
 
 import operator
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any, NamedTuple
@@ -55,7 +57,13 @@ SHAPES: Mapping[type, Shape] = {
     frozenset: Shape(list, lambda value, parts: frozenset(parts)),
     dict: Shape(lambda value: list(value.values()), lambda value, parts: dict(zip(value, parts, strict=True))),
     slice: Shape(lambda value: [value.start, value.stop, value.step], lambda value, parts: slice(*parts)),
+    OrderedDict: Shape(
+        lambda value: list(value.values()), lambda value, parts: OrderedDict(zip(value, parts, strict=True))
+    ),
+    deque: Shape(list, lambda value, parts: deque(parts, value.maxlen)),
 }
+CONTAINERS = "tuples, lists, sets, dicts' values, slices, dataclasses, OrderedDict and deque"
+"""What results are found in."""
 NAMED = Shape(list, lambda value, parts: value._make(parts))
 DATACLASS = Shape(lambda value: [getattr(value, name) for name in _fields(value)], _with_fields)
 
@@ -69,7 +77,7 @@ def _shape(value: Any) -> Shape | None:
     return DATACLASS if hasattr(kind, "__dataclass_fields__") else None
 
 
-def replaced(value: Any, leaf: Callable[[Any], Any], within: frozenset[int] = frozenset()) -> Any:
+def replaced(value: Any, leaf: Callable[[Any], Any], known: dict[int, tuple[Any, Any]] | None = None) -> Any:
     """The value with `leaf` of everything in it that is neither plain nor a container; itself if nothing changes.
 
     >>> replaced([1, (2, {3: abs})], lambda part: "found")
@@ -80,12 +88,21 @@ def replaced(value: Any, leaf: Callable[[Any], Any], within: frozenset[int] = fr
     shape = _shape(value)
     if shape is None:
         return leaf(value)
+    if known is None:
+        known = {}  # containers and what became of them, by id: each is kept, so that no other gets its id
+    elif id(value) in known:
+        return known[id(value)][1]
     parts = shape.parts(value)
-    if id(value) in within or PLAIN.issuperset(map(type, parts)):
+    if PLAIN.issuperset(map(type, parts)):
         return value
-    inner = within | {id(value)}
-    others = [replaced(part, leaf, inner) for part in parts]
-    return value if all(map(operator.is_, parts, others)) else shape.like(value, others)
+    known[id(value)] = value, value  # as long as it is looked at
+    try:
+        others = [replaced(part, leaf, known) for part in parts]
+    except RecursionError:
+        return value
+    if not all(map(operator.is_, parts, others)):
+        known[id(value)] = value, shape.like(value, others)
+    return known[id(value)][1]
 
 
 def slotted(value: Any, found: Found) -> Any:

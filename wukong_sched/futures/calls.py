@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Container, Mapping
 from concurrent.futures import CancelledError, Future
-from concurrent.futures._base import CANCELLED, PENDING, RUNNING
+from concurrent.futures._base import CANCELLED, LOGGER, PENDING, RUNNING
 from itertools import islice
-from typing import Any
+from typing import Any, NoReturn
 
-from wukong_sched.futures.arguments import PLAIN, Slot, filled, slotted
+from wukong_sched.futures.arguments import CONTAINERS, PLAIN, Slot, filled, slotted
 from wukong_sched.futures.signal import Signal
 from wukong_sched.futures.tickets import Ticket
 
@@ -29,6 +29,12 @@ class CallFuture(Future[Any]):
 
     ticket: Ticket | None = None
     """Says whether a call of a job in functions has begun there; such a one is pending until somebody asks."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a future cannot travel to functions; it stands for its result as an argument of submit, or within "
+            f"{CONTAINERS} among those; elsewhere give its result()"
+        )
 
     def cancel(self) -> bool:
         """Cancel the call; False if it runs, or has ended. What is cancelled never begins."""
@@ -50,6 +56,15 @@ class CallFuture(Future[Any]):
         if cancelled:
             self.starts()
         return cancelled
+
+    def _invoke_callbacks(self) -> None:
+        # A `ThreadPoolExecutor` logs whatever callbacks raise: an `Exception` at this place, and what is meant to end a
+        # program (`sys.exit()`) in its worker, which ends. Our threads work for other calls too, so none ends.
+        for callback in self._done_callbacks:
+            try:
+                callback(self)
+            except BaseException:
+                LOGGER.exception("exception calling callback for %r", self)
 
     def starts(self) -> bool:
         """Be running, if it may: False if it is cancelled, of which whoever waits is told, or has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import time
 import weakref
@@ -11,7 +12,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from wukong_sched.drivers.crew import Crew
-from wukong_sched.drivers.named import Progress, driver_of
+from wukong_sched.drivers.named import Progress
 from wukong_sched.futures.away import FunctionsAway
 from wukong_sched.futures.bar import Counter, progress_of
 from wukong_sched.futures.calls import Call, CallFuture, numbering
@@ -40,14 +41,33 @@ ENGINES: Mapping[str, Engines] = {
 """How calls run, by the name of the driver."""
 
 
+def engine_of(executor: str) -> Engines:
+    """What runs calls by this name; ValueError if nothing does."""
+    if executor not in ENGINES:
+        raise ValueError(f"there is no executor of calls {executor!r}; known: {', '.join(ENGINES)}")
+    return ENGINES[executor]
+
+
+def _counted(option: str, asked: object) -> int | None:
+    """The number that was asked for, if any; TypeError if it is none, ValueError if it is less than 1."""
+    if asked is None:
+        return None
+    if not hasattr(asked, "__index__"):
+        raise TypeError(f"{option} must be an integer, got {asked!r}; give int(...) of it")
+    count = operator.index(asked)
+    if count < 1:
+        raise ValueError(f"{option} must be greater than 0, got {count}; leave it out for one a processor")
+    return count
+
+
 class FunctionExecutor(Executor):
     """Runs calls in "threads" of this process, in "functions" (processes of this machine), or by another driver.
 
     A future among the arguments of a later call stands for its result, also within tuples, lists, sets, dicts' values,
-    slices and dataclasses; what is submitted together becomes one program, in which that is an edge. `workers`, or
-    `max_workers`, calls run at once: as many as this process has processors unless given. In functions, what is called
-    travels by cloudpickle, and exceptions come back with the remote traceback as their cause; an array that many calls
-    are given travels once. `progress` shows a bar, or is told (calls done,
+    slices, dataclasses, `OrderedDict` and `deque`; what is submitted together becomes one program, in which that is an
+    edge. `workers`, or `max_workers`, calls run at once: as many as this process has processors unless given. In
+    functions, what is called travels by cloudpickle, and exceptions come back with the remote traceback as their cause;
+    an array that many calls are given travels once. `progress` shows a bar, or is told (calls done,
     calls); with `record`, `records` has each job's program and trace.
 
     >>> with FunctionExecutor() as executor:
@@ -65,14 +85,12 @@ class FunctionExecutor(Executor):
         progress: bool | Progress = False,
         record: bool = False,
     ) -> None:
-        driver_of(executor)
-        asked = workers if workers is not None else max_workers
-        if asked is not None and asked <= 0:
-            raise ValueError(f"workers or max_workers must be greater than 0, got {asked}")
+        engine = engine_of(executor)
+        asked = _counted("max_workers", max_workers) if workers is None else _counted("workers", workers)
         self.executor, self.workers = executor, asked or processors()
         self._records = Records(record)
         self._waiting = Waiting()
-        self._engine = ENGINES[executor](self.workers, self._waiting, self._records)
+        self._engine = engine(self.workers, self._waiting, self._records)
         self._crew = self._engine.crew
         self._waiting.wake = self._crew.call
         self._number = numbering()

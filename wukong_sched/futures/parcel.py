@@ -1,8 +1,8 @@
 """A call on its way to another process, and what comes back.
 
-The function travels pickled, once for all calls that share it, with what it uses of modules that are not installed; a
-process that gets it keeps it loaded. Results go from task to task as they are; pickled they are only when they leave
-their process. What cannot be pickled, or loaded again, is the exception of that one call.
+The function travels pickled, once for all calls that share it, with what it uses of modules that functions do not
+find; a process that gets it keeps it loaded. Results go from task to task as they are; pickled they are only when they
+leave their process. What cannot be pickled, or loaded again, is the exception of that one call.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -89,11 +90,15 @@ _turns: dict[int, threading.Lock] = {}
 class Book:
     """An open file of tickets, for whoever has the turn in this process."""
 
+    _file = -1
+    """As long as nothing is open."""
+
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     def __del__(self) -> None:
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
 
     def changed(self, place: int, change: Callable[[int], int]) -> int | None:
         """What a byte was before the change; None if the file has been removed."""
@@ -128,6 +133,10 @@ class Tickets:
         return Ticket(self.path, place)
 
     def close(self) -> None:
-        """Nobody begins anything any more: an emptied file says so to whoever has it open."""
-        os.truncate(self.path, 0)
-        os.unlink(self.path)
+        """Nobody begins anything any more: an emptied file says so to whoever has it open.
+
+        The file may be gone already, with the functions' whole directory.
+        """
+        with suppress(FileNotFoundError):
+            os.truncate(self.path, 0)
+            os.unlink(self.path)

@@ -23,11 +23,15 @@ from pathlib import Path
 from types import TracebackType
 
 from wukong_sched.errors import InfrastructureError
+from wukong_sched.machine import machine_bytes
 from wukong_sched.services.forked import hold_alone
 
 PATIENCE = 10.0
 """Seconds that a server may take to answer."""
 TICK = 0.001
+SHARE = 4
+"""The server keeps values in the so manieth part of the machine's memory; beyond, it says that it is full, and tiles go
+to the object store. What the records of jobs take is written nevertheless."""
 LONGEST_PATH = 100
 """Characters of a unix socket's path; systems end at 104 or 108."""
 
@@ -67,7 +71,9 @@ more than to receive them. Nothing is forked here to save the data, for which hu
 
 
 class Valkey:
-    """A server, from entering to leaving; `settings` are those of valkey.conf, for example ``maxmemory``.
+    """A server, from entering to leaving; `settings` are those of valkey.conf.
+
+    Its ``maxmemory`` is the machine's memory divided by `SHARE`, unless given.
 
     >>> from wukong_sched.storage.redis import RedisObjects
     >>> with Valkey() as server:
@@ -79,7 +85,8 @@ class Valkey:
 
     def __init__(self, parent: str | Path | None = None, *, binary: str | Path | None = None, **settings: str) -> None:
         self._binary = Path(binary) if binary is not None else find_binary()
-        self._settings = SETTINGS | {name.replace("_", "-"): value for name, value in settings.items()}
+        bounded = {**SETTINGS, "maxmemory": str(machine_bytes() // SHARE)}
+        self._settings = bounded | {name.replace("_", "-"): value for name, value in settings.items()}
         self._lock = threading.Lock()
         self._keeper: subprocess.Popen[bytes] | None = None
         self.directory = Path(parent or tempfile.gettempdir()) / f"valkey-{secrets.token_hex(8)}"
@@ -132,10 +139,10 @@ class Valkey:
             self._end()
 
     def _launch(self) -> None:
-        if len(str(self.socket)) > LONGEST_PATH:
+        if (excess := len(str(self.socket)) - LONGEST_PATH) > 0:
             raise InfrastructureError(
-                f"{self.socket} is too long for a unix socket; give a parent directory of at most "
-                f"{LONGEST_PATH - 20} characters"
+                f"{self.socket} is too long for a unix socket, by {excess} characters; let TMPDIR, or the parent "
+                "directory if one is given, name a shorter one"
             )
         options = [word for name, value in self._settings.items() for word in (f"--{name}", value)]
         server = [str(self._binary), *options, "--dir", str(self.directory), "--unixsocket", str(self.socket)]
