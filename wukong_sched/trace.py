@@ -48,7 +48,10 @@ class Trace:
 
 
 def replay(trace: Trace, program: Program, policy: Policy) -> list[str]:
-    """Hand every recorded event to a fresh core; the differences between what it says and what was recorded."""
+    """Hand every recorded event to a fresh core; the first thing that each says otherwise than was recorded.
+
+    What was recorded after that answers what was said then, and need not make sense to it any more.
+    """
     differences = []
     for history in trace.histories.values():
         core = ExecutorState(program, policy, history.id, history.deadline)
@@ -56,4 +59,5 @@ def replay(trace: Trace, program: Program, policy: Policy) -> list[str]:
             said = tuple(core.handle(entry.event, entry.now))
             if said != entry.instructions:
                 differences.append(f"{history.id}, call {number}: recorded {entry.instructions}, replayed {said}")
+                break
     return differences

@@ -70,6 +70,8 @@ def test_the_replay_notices_another_policy():
     trace = Trace()
     threads.run(program, MemoryStorage(), workers=1, trace=trace)
     assert replay(trace, program, threads.CostModel(edges=7)) != []
+    for policy in (threads.CostModel(hold_seconds=0.0), threads.CostModel(quantum=0.0, waits=True, latency=1.0)):
+        assert len(replay(trace, program, policy)) <= len(trace.histories)
 
 
 def test_two_workers_share_the_work_of_one_root():
