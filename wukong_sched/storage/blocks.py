@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from typing import Any, SupportsIndex
+from numbers import Integral
+from typing import Any
 
 
 def said(value: Any) -> int | None:
@@ -15,7 +16,9 @@ def said(value: Any) -> int | None:
     (32, None, None)
     """
     nbytes = getattr(value, "nbytes", None)
-    return int(nbytes) if isinstance(nbytes, SupportsIndex) else None
+    if nbytes is None or type(nbytes) is int:  # asked for every result of every task
+        return nbytes
+    return int(nbytes) if isinstance(nbytes, Integral) else None
 
 
 def nbytes_of(block: Any) -> int:
