@@ -34,6 +34,8 @@ AHEAD = 1 << 27
 """Bytes that a fold fetches ahead."""
 HALF = 0.5
 """Part of a function's memory from which on it keeps none that it has freed."""
+LEAST = 0.1
+"""Seconds that an executor works before it hands over, as far as its function has them."""
 FULL = 0.85
 """Part of a function's memory at which an executor hands over."""
 
@@ -225,15 +227,16 @@ class Execution:
 
 
 def with_margin(policy: Policy, seconds: float) -> Policy:
-    """The policy, for a function that has so many seconds: it hands over within their last tenth.
+    """The policy, for a function that has so many seconds: if its margin leaves no time to work, their last tenth.
 
     A plan's policy may have been made for functions that have more.
 
     >>> with_margin(CostModel(margin=10.0), 9.0).margin, with_margin(CostModel(margin=10.0), 900.0).margin
     (0.9, 10.0)
     """
-    most = seconds / 10
-    return replace(policy, margin=most) if isinstance(policy, CostModel) and policy.margin > most else policy
+    if not isinstance(policy, CostModel) or seconds - policy.margin > LEAST:
+        return policy
+    return replace(policy, margin=min(policy.margin, seconds / 10))
 
 
 def _read(program: Any, tile: Tile, warm: Callable[[Tile], Any]) -> Any:
