@@ -1,9 +1,9 @@
-"""What an executor has to do: ranges of leaves, and a stack of ready tasks.
+"""What an executor has to do: ranges of leaves, and ready tasks.
 
-The most recently enabled task comes first (finishing before starting: its inputs are here, and it frees them); leaves
-are taken one by one only when no task is ready. What is given away comes from the other end: the ready tasks that
-waited longest, the rear of all leaves. An executor never gives away the task that it is named after, nor the first
-leaf of the range that it is named after (PROTOCOL rule 9).
+Which ready task goes first, and whether a leaf may go before it, is `wukong_sched.ready`'s matter; leaves are taken one
+by one. What is given away comes from the other end: the ready tasks that would go last, the rear of all leaves. An
+executor never gives away the task that it is named after, nor the first leaf of the range that it is named after
+(PROTOCOL rule 9).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from wukong_sched.messages import Give, Owed, identity
 from wukong_sched.program import SINK, Program, Range, Task
+from wukong_sched.ready import InOrder, Ready, Stack
 
 
 @dataclass(slots=True)
@@ -25,14 +26,20 @@ class Leaves:
     position: int
     """Number of the first task that was not taken."""
     tasks: Iterator[Task]
+    first: Task = field(init=False)
+    """The next of these leaves, as long as there is one."""
+
+    def __post_init__(self) -> None:
+        self.first = next(self.tasks, SINK)
 
     def __len__(self) -> int:
         return self.item[3] - self.position
 
-    def first(self, program: Program) -> Task:
-        """The next of these leaves."""
-        rule, piece, _, _ = self.item
-        return next(iter(program.expand((rule, piece, self.position, self.position + 1))))
+    def take(self) -> Task:
+        """The next leaf, which is taken."""
+        task, self.first = self.first, next(self.tasks, SINK)
+        self.position += 1
+        return task
 
     def rest(self, start: int, stop: int) -> tuple[Owed, ...]:
         """The part from start to stop as todo; nothing if it is empty."""
@@ -49,54 +56,62 @@ class Backlog:
 
     program: Program
     id: str
-    ready: list[Task] = field(default_factory=list)
-    """A stack: the last one runs next."""
+    ready: Ready = field(init=False)
+    """Tasks that could run."""
     owed: set[Task] = field(default_factory=set)
     """Single tasks of the record's todo that have not been discharged."""
     leaves: list[Leaves] = field(default_factory=list)
     began: set[Task] = field(default_factory=set)
     """Single tasks that this executor began with."""
 
+    def __post_init__(self) -> None:
+        self.ready = InOrder() if self.program.in_order else Stack()
+
     def __bool__(self) -> bool:
         return bool(self.ready or self.left())
 
-    def load(self, todo: Iterable[Owed]) -> None:
+    def load(self, todo: Sequence[Owed]) -> None:
         """Begin with a record's todo."""
         for item in todo:
             if len(item) == 4:
                 self.leaves.append(Leaves(item, item[2], self.program.expand(item)))
             else:
                 self.owed.add(item)
-                if item != SINK:
-                    self.ready.append(item)
-        self.ready.reverse()
+        self.ready.refill([item for item in reversed(todo) if len(item) == 2 and item != SINK])
         self.leaves.reverse()
         self.began = set(self.ready)
 
-    def next_rule(self) -> str | None:
-        """The rule of the next task to run; None if there is none."""
-        if self.ready:
-            return self.ready[-1][0]
-        leaves = self._open()
-        return leaves.item[0] if leaves else None
+    def next(self) -> Task | None:
+        """The next task to run; None if there is none."""
+        leaves = self._turn()
+        if leaves is not None:
+            return leaves.first
+        return self.ready.first() if self.ready else None
 
     def next_leaf(self) -> Task | None:
-        """The leaf that is taken next when no task is ready; None if there is none."""
+        """The leaf that is taken next, though perhaps after ready tasks; None if there is none."""
         leaves = self._open()
-        return leaves.first(self.program) if leaves else None
+        return leaves.first if leaves else None
+
+    def is_leaf_next(self) -> bool:
+        """Whether a leaf runs next."""
+        return self._turn() is not None
 
     def _open(self) -> Leaves | None:
         """The leaves from which the next one is taken."""
         return next((leaves for leaves in reversed(self.leaves) if len(leaves)), None)
 
+    def _turn(self) -> Leaves | None:
+        """The leaves, if the next task to run is one of them."""
+        if self.ready and not self.program.in_order:
+            return None
+        leaves = self._open()
+        return None if leaves is None or (self.ready and self.ready.first() < leaves.first) else leaves
+
     def take(self) -> Task:
         """The next task to run; there must be one."""
-        if self.ready:
-            return self.ready.pop()
-        leaves = self._open()
-        assert leaves is not None
-        leaves.position += 1
-        return next(leaves.tasks)
+        leaves = self._turn()
+        return self.ready.take() if leaves is None else leaves.take()
 
     def left(self) -> int:
         """Number of leaves that were not taken yet."""
@@ -145,12 +160,13 @@ class Backlog:
         return cuts, tuple(Give(identity(share[0]), tuple(share)) for share in shares[1:] if share)
 
     def split_ready(self, parts: int) -> tuple[Give, ...]:
-        """Give away the longest waiting of the ready tasks, in so many parts less our own.
+        """Give away those of the ready tasks that would go last, in so many parts less our own.
 
         Those that we began with come last: they were on their way once already, and would wait for another start.
         """
-        tasks = [task for task in self.ready if task not in self.began]
-        tasks += [task for task in self.ready if task in self.began and identity(task) != self.id]
+        ready = self.ready.from_last()
+        tasks = [task for task in ready if task not in self.began]
+        tasks += [task for task in ready if task in self.began and identity(task) != self.id]
         given = len(tasks) * (parts - 1) // parts
         edges = [given * part // (parts - 1) for part in range(parts)]
         groups = [tasks[start:stop] for start, stop in pairwise(edges) if start < stop]
@@ -162,8 +178,8 @@ class Backlog:
         """The record has moved: tasks left it, joined it (some of which may have run), and were given away."""
         left = {task for give in gives for task in give.todo if len(task) == 2}.union(discharged)
         known = left.union(self.ready, (SINK,), ran)
-        self.ready = [task for task in self.ready if task not in left]
-        self.ready += [task for task in reversed(joined) if task not in known]
+        kept = [task for task in self.ready if task not in left]
+        self.ready.refill([*kept, *(task for task in reversed(joined) if task not in known)])
         self.owed.update(joined)
         self.owed -= left
 

@@ -33,6 +33,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from wukong_sched.backlog import Backlog, Cuts
 from wukong_sched.errors import ProtocolError
+from wukong_sched.estimates import Estimates
 from wukong_sched.frontier import Batch, Frontier
 from wukong_sched.ledger import Ledger, Part
 from wukong_sched.messages import (
@@ -63,13 +64,13 @@ from wukong_sched.messages import (
 from wukong_sched.policy import Policy
 from wukong_sched.program import SINK, Program, Task, Tile
 
-SAMPLE = 64
-"""Ready tasks by which all are judged."""
 LOOKS = 8
 """How often one looks for what others owe, in the time that storing, fetching and invoking would take; twice as often
 where a tile was announced alone, for what comes back comes from level to level of a tree."""
 EAGER = 16
 """How much sooner the first look comes than the last: who works alike ends at nearly the same time."""
+WEARY = 24
+"""Part of what was waited after which one looks again at the earliest: looks take time, of whom one waits for too."""
 
 
 class Phase(enum.Enum):
@@ -113,8 +114,7 @@ class ExecutorState:
         self.storing: tuple[Tile, ...] = ()
         self.renewed = self.began = 0.0
         """When the lease was last renewed, and when it was taken."""
-        self.corrections: dict[str, float] = {}
-        """Rule -> how much longer its tasks take than the policy says, as far as was measured here."""
+        self.estimates = Estimates(program, self._is_here)
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
         """What to do about an event at a time; the last instruction is the one whose outcome is the next event."""
@@ -132,6 +132,7 @@ class ExecutorState:
         self.renewed = self.began = now
         if event.waited > 0:
             self.policy = self.policy.started(event.waited)
+        self.policy = self.policy.attempted(event.attempts)
         return self._advance(now)
 
     def _fetched(self, event: Fetched, now: float) -> list[Instruction]:
@@ -144,7 +145,8 @@ class ExecutorState:
         self.idle = event.idle
         if event.left:
             return self._cut_short(event, now)
-        self._learn(event.seconds)
+        rules = {task[0] for task, _, _ in self.batch.steps}
+        self.estimates.learn(rules, self.batch.seconds, event.seconds)
         return self._advance(now)
 
     def _missed(self, event: Fetched, now: float) -> list[Instruction]:
@@ -157,14 +159,13 @@ class ExecutorState:
         self.frontier.arrived(event.arrived)
         if self.backlog:
             return self._advance(now)
-        part = self.frontier.shared_part(self.policy, idle=True)
-        if part:
+        if not self.waited and (part := self.frontier.shared_part(self.policy, idle=True)):
             return self._flush(part=part)
         self.rests = self.rests if self.waited else now
         waited = max(self.waited, now - self.rests)
         held, alone, patience = self.ledger.nbytes, bool(self.ledger.announced), self.policy.patience
         longest = patience(held) / (2 * LOOKS if alone else LOOKS)
-        look = min(longest, max(longest / EAGER, waited))
+        look = max(min(longest, max(longest / EAGER, waited)), waited / WEARY, self.ledger.pause)
         worked = self.rests - self.began - self.idled
         left = patience(held, worked - self.idled, alone) - waited  # all waits together cost as much as the work
         if left > 0 and not self.policy.yields(now + min(look, left), self.deadline):
@@ -196,7 +197,7 @@ class ExecutorState:
         """Nothing is under way: choose what to do next."""
         if SINK in self.backlog.owed:
             return self._commit([Commit(self.seq, (SINK,), done=True)], self._finish)
-        if self.policy.yields(now, self.deadline):
+        if self.policy.yields(now, self.deadline) or self._is_late(now):
             return self._flush(yields=True)
         if now - self.renewed >= self.policy.renewal:
             return self._commit([self.ledger.renewal(self.seq)], self._advance)
@@ -204,10 +205,10 @@ class ExecutorState:
         shared = self._share(idle) if idle and not self.ledger.will_repeat() else None
         if shared is not None:
             return shared
-        awaiting = self.ledger.announced or self.frontier.answers
-        awaited = self.frontier.awaited_part(self.policy) if awaiting else None
-        if awaited:
-            return self._flush(part=awaited)
+        if (self.ledger.announced or self.frontier.answers) and self.ledger.may_look(now):
+            self.ledger.seen = now
+            if awaited := self.frontier.awaited_part(self.policy):
+                return self._flush(part=awaited)
         if self.ledger.open and not self.policy.holds(self.ledger.nbytes, self.ledger.age(now)):
             return self._relieve(now)
         return self._go_on(now)
@@ -216,7 +217,7 @@ class ExecutorState:
         """Run what can run here; see whether more has become runnable; or end."""
         if self.backlog:
             room = max(0.0, (self.deadline - now) / 2)
-            self.batch = self.frontier.plan(self.policy, self.corrections, self._seconds, room, now)
+            self.batch = self.frontier.plan(self.policy, self.estimates.corrections, self._seconds, room, now)
             if self.batch.steps:
                 self.idled += self.waited
                 self.waited = 0.0
@@ -246,7 +247,7 @@ class ExecutorState:
             if gives:
                 return self._give(cuts, gives)
         ready = self.backlog.ready
-        nbytes = self._moved() if moves else 0
+        nbytes = self.estimates.moved(ready, self.ledger.open.__contains__) if moves else 0
         parts = self.policy.parts(self.backlog.work(load), nbytes, len(ready), idle) if len(ready) > 1 else 1
         gives = self.backlog.split_ready(parts) if parts > 1 else ()
         if gives:
@@ -349,21 +350,10 @@ class ExecutorState:
     # ---- estimates
 
     def _seconds(self, task: Task) -> float:
-        return self.policy.seconds(self.program.cost(task)) * self.corrections.get(task[0], 1.0)
+        return self.estimates.seconds(self.policy, task)
 
     def _load(self, task: Task) -> float:
-        """Seconds of a task, with what it must fetch."""
-        program = self.program
-        fetched = [tile for tile in program.inputs(task) if not (self._is_here(tile) or program.is_cheap(tile[0]))]
-        moving = self.policy.fetches(sum(map(program.nbytes, fetched)))
-        return max(self._seconds(task), moving) if program.streams(task) else self._seconds(task) + moving
-
-    def _moved(self) -> int:
-        """Bytes that move if ready tasks (a sample of them) run elsewhere: what is here is fetched, or stored first."""
-        tiles = {tile for task in self.backlog.ready[:SAMPLE] for tile in self.program.inputs(task)}
-        here = [tile for tile in tiles if self._is_here(tile)]
-        new = [tile for tile in here if tile in self.ledger.open and not self.program.is_wanted(tile)]
-        return sum(map(self.program.nbytes, here)) + sum(map(self.program.nbytes, new))
+        return self.estimates.load(self.policy, task)
 
     def _is_here(self, tile: Tile) -> bool:
         return tile in self.ledger.open or tile in self.frontier.kept
@@ -371,15 +361,14 @@ class ExecutorState:
     def _observe(self, tiles: Collection[Tile], seconds: float) -> None:
         """Learn from how long it took to move these tiles."""
         if seconds > 0:
-            stored = [tile for tile in tiles if self.program.is_task_array(tile[0])]
-            self.policy = self.policy.observed(sum(map(self.program.nbytes, stored)), seconds)
+            self.policy = self.policy.observed(self.estimates.stored(tiles), seconds)
 
-    def _learn(self, seconds: float) -> None:
-        """Correct the estimates of the rules that just ran: wholly if they took longer, by half if they took less."""
-        planned = self.batch.seconds
-        ratio = min(max(seconds / planned, 1e-3), 1e6) if planned else 1.0
-        for rule in {task[0] for task, _, _ in self.batch.steps}:
-            self.corrections[rule] = self.corrections.get(rule, 1.0) * max(ratio, 0.5 + 0.5 * ratio)
+    def _is_late(self, now: float) -> bool:
+        """Whether the next task would end after the time limit, by what its like took here; a successor has longer."""
+        task = self.backlog.next() if self.deadline < math.inf else None
+        if task is None or task[0] not in self.estimates.corrections:
+            return False
+        return self.policy.yields(now + self._seconds(task), self.deadline)
 
 
 TRANSITIONS: dict[tuple[Phase, type], Callable[..., list[Instruction]]] = {

@@ -3,9 +3,9 @@
 An argument that is a key stands for that key's value, also inside lists, dictionaries and nested tasks (tuples that
 begin with a callable). A value that is no task is data, or, if it is a key itself, another name for that key's value.
 
-Only what the wanted keys need is kept. Tasks are numbered: first the leaves, then the rest, each in the order in
-which a depth-first walk from the wanted keys finishes them, so that leaves of one subtree are neighbours. Edges are
-kept in two flat arrays each way (compressed sparse rows).
+Only what the wanted keys need is kept. Tasks are numbered in the order in which a depth-first walk from the wanted keys
+finishes them, and run in that order as far as they can: what one wanted key needs comes before what only later ones
+need, and leaves of one subtree are neighbours. Edges are kept in two flat arrays each way (compressed sparse rows).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Explicit:
         self._wanted = dict.fromkeys(wanted)
         self._value_bytes = value_bytes
         self._wide: dict[int, list[Tile]] = {}
-        self._leaves = sum(1 for row in inputs if all(place < 0 for place in row))
+        self._leaves = [number for number, row in enumerate(inputs) if all(place < 0 for place in row)]
         self._inputs = _rows(inputs)
         self._readers = _transposed(self._inputs, len(bodies), len(literals))
 
@@ -108,6 +108,11 @@ class Explicit:
         if key not in self._places:
             raise ProgramError(f"key {key!r} is not part of this program; name it among the wanted keys")
         return _tile(self._places[key])
+
+    def key_of(self, tile: Tile) -> Hashable:
+        """The key whose value the tile is, the first of several; found by looking through all, for messages."""
+        place = tile[1][0] if tile[0] == VALUE else ~tile[1][0]
+        return next(key for key, found in self._places.items() if found == place)
 
     def task_of(self, key: Hashable) -> Task:
         """The task that computes the key; ProgramError if it is data."""
@@ -164,17 +169,22 @@ class Explicit:
         """Number of distinct wanted tiles."""
         return len(self._wanted)
 
+    @property
+    def in_order(self) -> bool:
+        """Yes."""
+        return True
+
     def leaves(self) -> tuple[Range, ...]:
-        """One range: leaves are numbered first."""
-        return ((RULE, 0, 0, self._leaves),) if self._leaves else ()
+        """One range: from the first leaf to the last."""
+        return ((RULE, 0, 0, len(self._leaves)),) if self._leaves else ()
 
     def expand(self, leaves: Range) -> Iterator[Task]:
-        """The tasks with these numbers."""
-        return ((RULE, (number,)) for number in range(leaves[2], leaves[3]))
+        """So many leaves, from the so manieth on."""
+        return ((RULE, (self._leaves[at],)) for at in range(leaves[2], leaves[3]))
 
     def tasks(self) -> Iterator[Task]:
         """Every task."""
-        return self.expand((RULE, 0, 0, len(self)))
+        return ((RULE, (number,)) for number in range(len(self)))
 
     def nbytes(self, tile: Tile) -> int:
         """Bytes of data if it tells them, else the assumed size of a value."""
@@ -335,8 +345,7 @@ class _Builder:
         places: dict[Hashable, int] = {}
         alias: dict[Hashable, Hashable] = {}
         literals: list[Any] = []
-        leaves: list[Hashable] = []
-        others: list[Hashable] = []
+        tasks: list[Hashable] = []
         for key in self.order:
             if self._is_data(key) and key not in wanted:
                 places[key] = ~len(literals)
@@ -345,11 +354,8 @@ class _Builder:
                 alias[key] = target = self._target(key, alias)
                 if target in places:
                     places[key] = places[target]
-            elif all(need in places for need in self.needs[key]):
-                leaves.append(key)
             else:
-                others.append(key)
-        tasks = leaves + others
+                tasks.append(key)
         places.update((key, number) for number, key in enumerate(tasks))
         places.update((key, places[target]) for key, target in alias.items())
         return places, tasks, literals

@@ -63,11 +63,13 @@ class Frontier:
         quantum, batch_bytes = min(policy.quantum, most), policy.batch_bytes
         steps, needs = batch.steps, batch.needs
         while not steps or (batch.seconds + moving < quantum and nbytes < batch_bytes and len(steps) < MOST_STEPS):
-            rule = backlog.next_rule()
-            new = rule not in known
-            if rule is None or (new and steps):
+            task = backlog.next()
+            if task is None:
                 break
-            task = backlog.take()
+            new = task[0] not in known
+            if new and steps:
+                break
+            backlog.take()
             batch.seconds += seconds(task)
             drops: list[Tile] = []
             for tile in self.use(task, drops):
@@ -87,7 +89,7 @@ class Frontier:
 
         One leaf ahead is ours, come what may: of what we share we keep the first.
         """
-        task = None if self.backlog.ready or not policy.fetches(1) else self.backlog.next_leaf()
+        task = self.backlog.next_leaf() if policy.fetches(1) and self.backlog.is_leaf_next() else None
         if task is None or self.program.streams(task):
             return ()
         size, free = self.program.nbytes, policy.batch_bytes
@@ -196,7 +198,7 @@ class Frontier:
                     continue
                 if not pending[consumer]:
                     del pending[consumer]
-                    ready.append(consumer)
+                    ready.add(consumer)
         return outputs
 
     def produced(self, task: Task) -> list[Tile]:
@@ -211,7 +213,7 @@ class Frontier:
         for task, there in bits.items():
             if not any(tile not in self.ledger.open and tile not in there for tile in self.produced(task)):
                 del self.pending[task]
-                self.backlog.ready.append(task)
+                self.backlog.ready.add(task)
 
     def shared(self, policy: Policy, idle: bool = False, wanted: bool = True) -> list[Tile]:
         """Open tiles that others wait for, as far as we can tell: `wanted` ones, and those of several readers.

@@ -27,6 +27,8 @@ from wukong_sched.messages import Commit, Give, Owed
 from wukong_sched.program import SINK, Program, Range, Task, Tile
 
 Cuts = Sequence[tuple[Range, tuple[Owed, ...]]]
+LOOK, FEW = 5e-5, 256
+"""Seconds between two looks at all tiles that are held, for each beyond a few: ten times what the look takes."""
 UNHURRIED = 4
 """How many times longer than others those tiles are held that the sink alone reads."""
 
@@ -63,6 +65,8 @@ class Ledger:
     """When the first of the open tiles was made, or something was last discharged."""
     urgent: float = math.inf
     """The same of those tiles that not only the sink reads."""
+    seen: float = -math.inf
+    """When all open tiles were last looked at."""
     fan_out: dict[Tile, int] = field(default_factory=dict)
     _places: dict[Tile, dict[Task, int]] = field(default_factory=dict)
     """Of the consumers of announced tiles."""
@@ -110,8 +114,20 @@ class Ledger:
         self.nbytes += self.program.nbytes(tile)
 
     def age(self, now: float) -> float:
-        """Seconds for which somebody may have waited for what is held here, those for the end alone in part."""
-        return max(now - self.urgent, self.patience(now))
+        """Seconds for which somebody may have waited for what is held here, those for the end alone in part.
+
+        None, as long as it is too early to look again who.
+        """
+        return max(now - self.urgent, self.patience(now)) if self.may_look(now) else 0.0
+
+    def may_look(self, now: float) -> bool:
+        """Whether all open tiles may be looked at: the more there are, the more seldom."""
+        return now - self.seen >= self.pause
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks at all open tiles."""
+        return LOOK * max(0, len(self.open) - FEW)
 
     def patience(self, now: float) -> float:
         """Seconds for which the end may have waited, as many as count: nobody else waits for what the sink reads."""
@@ -119,7 +135,7 @@ class Ledger:
 
     def looked(self, now: float) -> None:
         """What others may wait for was looked at: it is as if it were made now."""
-        self.urgent = max(now, self.urgent)
+        self.urgent, self.seen = max(now, self.urgent), now
 
     def used(self, tile: Tile) -> bool:
         """One more consumer of an open tile ran here; whether it was the last."""

@@ -40,6 +40,8 @@ class Started:
     """Executors that could start at once if they were invoked now."""
     waited: float = 0.0
     """Seconds since this executor was invoked; 0 where nobody measures."""
+    attempts: int = 1
+    """Starts since the record last moved on, this one among them."""
 
 
 @dataclass(frozen=True, slots=True)

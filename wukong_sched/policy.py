@@ -93,6 +93,9 @@ class Policy(Protocol):
     def yields(self, now: float, deadline: float) -> bool:
         """Whether to hand over now."""
 
+    def attempted(self, attempts: int) -> Policy:
+        """The policy for so many attempts, this one among them, since the record last moved on."""
+
     def observed(self, nbytes: int, seconds: float) -> Policy:
         """The policy that knows how long one request took that moved so many bytes."""
 
@@ -108,6 +111,8 @@ PERSISTS = 3.0
 """How many times longer than shipping takes one waits for what must come back, since others were told in time."""
 TOGETHER = 0.1
 """What an invocation counts beside others that are sent at the same time."""
+SURE = 2
+"""Attempts that go about it as usual."""
 LONGEST = 1.0
 """Seconds that one waits at most because one has worked as long."""
 
@@ -256,6 +261,15 @@ class CostModel:
     def yields(self, now: float, deadline: float) -> bool:
         return now + self.margin >= deadline
 
+    def attempted(self, attempts: int) -> CostModel:
+        """After `SURE` of them go task by task, and commit each: what ended those before would end this one too.
+
+        Whoever ran out of memory with many results at hand had none of them to show for it.
+        """
+        if attempts <= SURE:
+            return self
+        return replace(self, quantum=0.0, batch_bytes=1, hold_bytes=0, cache_bytes=0)
+
     def observed(self, nbytes: int, seconds: float) -> CostModel:
         if not self.rates.transfer(1):
             return self  # moving costs nothing here: there is nothing to learn
@@ -302,7 +316,7 @@ class Wukong(CostModel):
         return False
 
     def retains(self, nbytes: int) -> bool:
-        return nbytes > self.threshold
+        return self.threshold < nbytes < self.hold_bytes
 
     def stays(self, nbytes: int) -> bool:
         return False

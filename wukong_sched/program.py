@@ -62,6 +62,10 @@ class Program(Protocol):
     def wanted_count(self) -> int:
         """How many tiles are wanted."""
 
+    @property
+    def in_order(self) -> bool:
+        """Whether tasks shall run in their own order, as far as they can, rather than the one enabled last first."""
+
     def leaves(self) -> Sequence[Range]:
         """All tasks without a produced input, as ranges."""
 

@@ -134,6 +134,11 @@ class Recurrences:
         """Number of wanted tiles."""
         return sum(wanted.points().count() for wanted in self._wanted)
 
+    @property
+    def in_order(self) -> bool:
+        """No: a recurrence's indices say nothing of which task is to go first."""
+        return False
+
     def leaves(self) -> tuple[Range, ...]:
         """All tasks without a produced input, found from the rules' conditions (see `wukong_sched.leaves`)."""
         return tuple(

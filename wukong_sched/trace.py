@@ -20,6 +20,8 @@ class Entry:
     now: float
     """Seconds."""
     instructions: tuple[Instruction, ...]
+    deadline: float = math.inf
+    """The core's; it is over once memory is nearly full."""
 
 
 @dataclass(slots=True)
@@ -27,7 +29,6 @@ class History:
     """All calls of one executor's core."""
 
     id: str
-    deadline: float = math.inf
     entries: list[Entry] = field(default_factory=list)
 
 
@@ -43,8 +44,8 @@ class Trace:
     ) -> None:
         """Note one call of a core."""
         with self._lock:
-            history = self.histories.setdefault((core.id, token), History(core.id, core.deadline))
-        history.entries.append(Entry(event, now, tuple(instructions)))
+            history = self.histories.setdefault((core.id, token), History(core.id))
+        history.entries.append(Entry(event, now, tuple(instructions), core.deadline))
 
 
 def replay(trace: Trace, program: Program, policy: Policy) -> list[str]:
@@ -54,8 +55,9 @@ def replay(trace: Trace, program: Program, policy: Policy) -> list[str]:
     """
     differences = []
     for history in trace.histories.values():
-        core = ExecutorState(program, policy, history.id, history.deadline)
+        core = ExecutorState(program, policy, history.id)
         for number, entry in enumerate(history.entries):
+            core.deadline = entry.deadline
             said = tuple(core.handle(entry.event, entry.now))
             if said != entry.instructions:
                 differences.append(f"{history.id}, call {number}: recorded {entry.instructions}, replayed {said}")

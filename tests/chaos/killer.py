@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tests.chaos.phases import AT_WORK, DIRECTORY, Phase, Record
 
-OTHERS = 0.15
-"""Part of the kills that may come at any other moment."""
+OTHER = 7
+"""Each so manieth kill comes at any other moment: counted, since a coin would sometimes fall too often on one side."""
 STOPPED = "T"
 TICK = 0.0005
 
@@ -61,7 +61,8 @@ class Killer:
 
     def _strike(self) -> None:
         """One kill, as soon as some process is where it is wished to be."""
-        phases = sorted(AT_WORK if self.rng.random() > OTHERS else set(Phase) - AT_WORK)
+        is_other = (self.kills.total() + 1) % OTHER == 0
+        phases = sorted(set(Phase) - AT_WORK if is_other else AT_WORK)
         wished = self.rng.choice(phases)
         while not self._over.is_set():
             self._wish(wished)

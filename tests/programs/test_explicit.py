@@ -97,13 +97,15 @@ def test_a_missing_key_is_named() -> None:
         Explicit.from_mapping({"a": 1}, ["z"])
 
 
-def test_leaves_come_first_and_neighbours_stay_neighbours() -> None:
+def test_tasks_are_numbered_as_a_walk_from_what_is_wanted_ends_them() -> None:
     mapping: dict[Any, Any] = {("leaf", n): (int, n) for n in range(8)}
     mapping |= {("pair", n): (sum, [("leaf", 7 - 2 * n), ("leaf", 6 - 2 * n)]) for n in range(4)}
     program = Explicit.from_mapping(mapping | {"root": (sum, [("pair", n) for n in range(4)])}, ["root"])
+    walk = [("leaf", 7), ("leaf", 6), ("pair", 0), ("leaf", 5), ("leaf", 4), ("pair", 1)]
+    walk += [("leaf", 3), ("leaf", 2), ("pair", 2), ("leaf", 1), ("leaf", 0), ("pair", 3), "root"]
+    assert [program.task_of(key)[1][0] for key in walk] == list(range(13))
     assert program.leaves() == (("task", 0, 0, 8),)
-    assert [program.task_of(("leaf", 7 - n))[1][0] for n in range(8)] == list(range(8))
-    assert program.operation(program.task_of("root")) == "sum"
+    assert [number for _, (number,) in program.expand(("task", 0, 2, 5))] == [3, 4, 6]
 
 
 def test_a_pickled_program_is_the_same_program(evaluate: Evaluate) -> None:

@@ -118,6 +118,9 @@ class Fixed:
     def started(self, seconds: float) -> Fixed:
         return self
 
+    def attempted(self, attempts: int) -> Fixed:
+        return self
+
 
 @dataclass
 class Script:

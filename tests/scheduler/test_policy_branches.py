@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sarray.lower import lower
 from sarray.lowering.builder import Limits, none_stay
 from tests.scheduler.scripts import Script, a, graph, node, v
 from wukong_sched.drivers.graphs import Graph
+from wukong_sched.executor_state import EAGER, LOOKS, WEARY
 from wukong_sched.functions.hints import needs
 from wukong_sched.messages import (
     Commit,
@@ -129,21 +131,38 @@ def test_wait(policy: CostModel, waits: bool) -> None:
     assert said == ([Wait(policy.patience(MB) / 8 / 16)] if waits else [Store((v(0),))])
 
 
-@pytest.mark.parametrize(("worked", "waits"), [(0.001, 1), (0.299, 10), (0.599, 20), (99.0, 34)])
-def test_whoever_worked_long_waits_longer_by_the_clock(worked: float, waits: int) -> None:
+@pytest.mark.parametrize(("worked", "longest"), [(0.001, 0.0), (0.299, 0.299), (0.599, 0.599), (99.0, 1.0)])
+def test_whoever_worked_long_waits_longer_by_the_clock(worked: float, longest: float) -> None:
     """As long as its work took, but at most a second; looks included, which take 30 ms each here."""
     s = scripted(NEAR, [], [], [0, 1], wanted=[2])
     s.start(ONE)
     s.fetched()
     s.now += worked
     s.ran(0.1)
-    said = s.peeked()
-    for look in range(waits):
-        assert said == [Wait(pytest.approx(NEAR.patience(MB) / 8 / (1 if look else 16)))]
+    said, rests, usual = s.peeked(), s.now, NEAR.patience(MB) / LOOKS / EAGER
+    while said != [Store((v(0),))]:
+        assert said == [Wait(pytest.approx(max(usual, min((s.now - rests) / WEARY, longest - s.now + rests))))]
         s.tell(Woke())
-        s.now += 0.03
-        said = s.peeked()
-    assert said == [Store((v(0),))]
+        s.now += said[0].seconds + 0.03
+        said, usual = s.peeked(), min(NEAR.patience(MB) / LOOKS, max(0.0, longest - s.now + rests))
+    assert max(longest, 0.03) <= s.now - rests <= longest + 0.03 + NEAR.patience(MB)
+
+
+def test_looks_come_the_more_seldom_the_longer_one_waits() -> None:
+    """A second is waited, in 200 looks at most, though the first comes after a tenth of a millisecond or two."""
+    s = scripted(NEAR, [], [], [0, 1], wanted=[2])
+    s.start(ONE)
+    s.fetched()
+    s.now += 99.0
+    s.ran(0.1)
+    [said], waits = s.peeked(), list[float]()
+    while isinstance(said, Wait):
+        waits.append(said.seconds)
+        s.now += said.seconds
+        s.tell(Woke())
+        [said] = s.peeked()
+    assert sum(waits) == pytest.approx(1.0) and waits[0] < 2e-4 and len(waits) < 200
+    assert all(after < 8.1 * before for before, after in pairwise(waits))
 
 
 @pytest.mark.parametrize(("link", "reads"), [(NARROW, "source"), (FREE, "/F")])
@@ -196,6 +215,20 @@ def test_yield(policy: CostModel, yields: bool) -> None:
         assert only(s.stored(), Commit).yields
 
 
+@pytest.mark.parametrize(("took", "begins"), [(1.4, True), (1.6, False)])
+def test_a_task_that_would_not_end_in_time_is_left_to_a_successor(took: float, begins: bool) -> None:
+    """Three seconds, 0.1 of them to spare: of 1.4 s two tasks fit, of 1.6 s one does, as the first has shown."""
+    s = scripted(replace(NEAR, margin=0.1, hold_seconds=99.0), [], [], wanted=[0, 1])
+    s.core.deadline = 3.0
+    s.start(("leaf", 0, 0, 1), ("leaf", 1, 1, 2))
+    moving(s, a(0))
+    s.now = took
+    said = s.tell(Ran(took, 0))
+    assert isinstance(said[0], Fetch if begins else Store)
+    if not begins:
+        assert only(s.stored(), Commit).yields
+
+
 @pytest.mark.parametrize(("policy", "travels"), [(FAR, True), (NEAR, False), (NARROW, False)])
 def test_inline(policy: CostModel, travels: bool) -> None:
     """A stored tile of 1 MB travels with the task that reads it, if a request takes longer than its bytes."""
@@ -241,7 +274,7 @@ def test_the_holder_of_a_first_input_keeps_all_it_has_for_that_fan_in() -> None:
     rows: list[list[int]] = [*([] for _ in range(6)), [0, 1, 2, 3, 4, 5]]
     for owed, kind in [(("leaf", 0, 0, 3), Wait), (("leaf", 0, 3, 6), Store)]:
         s = scripted(replace(NARROW, quantum=100.0), *rows, wanted=[6])
-        s.core.corrections = {"leaf": 1.0}
+        s.core.estimates.corrections = {"leaf": 1.0}
         said = s.start(owed)
         while not isinstance(said[-1], Peek):
             said = s.fetched() if isinstance(said[-1], Fetch) else s.ran(0.1)
@@ -256,7 +289,7 @@ def test_fetching_counts_in_a_run() -> None:
     for bandwidth, steps in [(1e10, 3), (4e6, 2), (2e6, 1)]:
         policy = replace(NEAR, bandwidth=bandwidth, quantum=0.5, unknown_seconds=0.05)
         s = scripted(policy, [], [], [], [0], [1], [2], wanted=[3, 4, 5])
-        s.core.corrections = {"node": 1.0}
+        s.core.estimates.corrections = {"node": 1.0}
         s.start(node(3), node(4), node(5), seq=1)
         assert len(s.core.batch.steps) == steps
 
@@ -307,7 +340,7 @@ def test_a_retained_leaf_is_owed_by_itself_and_discharged_later() -> None:
 
 def test_a_run_that_was_cut_short_goes_on() -> None:
     s = scripted(replace(NEAR, quantum=100.0), [], [0], [1], [2], wanted=[3])
-    s.core.corrections = dict.fromkeys(("leaf", "node"), 1.0)
+    s.core.estimates.corrections = dict.fromkeys(("leaf", "node"), 1.0)
     s.start(ONE)
     [run] = s.fetched()
     assert isinstance(run, Run) and len(run.steps) == 4
@@ -318,7 +351,7 @@ def test_a_run_that_was_cut_short_goes_on() -> None:
 def test_of_a_run_that_was_cut_short_at_the_end_of_the_time_what_ran_is_handed_over() -> None:
     """A chain of four, of which two have run: the second's result leaves, and the third is owed."""
     s = scripted(replace(NEAR, quantum=100.0), [], [0], [1], [2], wanted=[3])
-    s.core.corrections = dict.fromkeys(("leaf", "node"), 1.0)
+    s.core.estimates.corrections = dict.fromkeys(("leaf", "node"), 1.0)
     s.core.deadline = 10.0
     s.start(ONE)
     [run] = s.fetched()

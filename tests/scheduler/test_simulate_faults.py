@@ -1,4 +1,7 @@
-"""Each fault by its name, alone, in the simulator: the job ends right, and nothing is left (see `exploration`)."""
+"""Each fault by its name, alone, in the simulator: the job ends right, and nothing is left (see `exploration`).
+
+What S3 errors do exactly is in `test_simulate_refusals`; functions out of memory are in `test_simulate_full`.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,23 @@ import pytest
 from wukong_sched.coordination.protocol import State
 from wukong_sched.drivers import exploration
 from wukong_sched.drivers.adversary import Adversary, Fault
-from wukong_sched.drivers.exploration import OneValue, Watched, case
+from wukong_sched.drivers.exploration import Case, OneValue, Watched, case
 from wukong_sched.drivers.virtual import Process
 
 SEEDS = [seed for seed in range(60) if not case(seed).raising][:40]
+
+
+def roomy(seed: int) -> Case:
+    """What a seed stands for, in functions that hold whatever they are to hold."""
+    this = case(seed)
+    return replace(this, cloud=replace(this.cloud, memory=math.inf))
 
 
 def simulated(
     seed: int, kinds: Sequence[Fault] = (), storage: OneValue | None = None, kind: Any = Watched, **cloud: Any
 ) -> Watched:
     """The program and policy of a seed, with these faults only; all that must hold of every run is checked."""
-    this = case(seed)
+    this = roomy(seed)
     adversary = Adversary(seed, 4 if kinds else 0, kinds, rarity=4.0, torn=True)
     this = replace(this, adversary=adversary, cloud=replace(this.cloud, max_attempts=math.inf, **cloud))
     store = OneValue() if storage is None else storage
@@ -46,6 +55,7 @@ NAMED = {
     "Redis fallen back": [Fault.FORGET],
     "an object missing": [Fault.VANISH],
     "a late deletion": [Fault.LINGER],
+    "S3 errors in the middle": [Fault.REFUSE],
 }
 
 
@@ -132,7 +142,7 @@ class Cancelled(Watched):
 
 def test_a_cancelled_job_stops_and_leaves_nothing() -> None:
     for seed in SEEDS[:20]:
-        this, store = case(seed), OneValue()
+        this, store = roomy(seed), OneValue()
         run = Cancelled(this.program, store, this.policy, this.cloud, Adversary(seed))
         run.run(exploration.MOST_SECONDS, exploration.MOST_EVENTS)
         left = [tile for tile in store.tiles() if not this.program.is_wanted(tile)]

@@ -10,11 +10,13 @@ import contextlib
 import copy
 import enum
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from wukong_sched.coordination.memory import MemoryCoordination
+from wukong_sched.program import Program
+from wukong_sched.storage.protocol import Storage
 
 Piece = TypeVar("Piece")
 
@@ -35,6 +37,7 @@ class Fault(enum.Enum):
     FORGET = "the coordination store falls back by one write"
     WIPE = "the coordination store restarts empty"
     VANISH = "a stored tile that nobody wants for itself is lost"
+    REFUSE = "a request to the tile store fails: a few times in a row, or as often as it is made"
 
 
 HARMLESS = frozenset(Fault) - {Fault.FORGET, Fault.VANISH, Fault.WIPE}
@@ -83,6 +86,14 @@ class Adversary:
             return seconds
         return seconds * (1 + self.jitter * (2 * self._random.random() - 1))
 
+    def draw(self) -> float:
+        """A number between 0 and 1."""
+        return self._random.random()
+
+    def refusals(self, most: int) -> int:
+        """How many times in a row a request is refused."""
+        return self._random.randint(1, most) if self.strikes(Fault.REFUSE) else 0
+
     def much_later(self, seconds: float) -> float:
         """A time of the order of the one given."""
         return seconds * 2 * self._random.random()
@@ -126,3 +137,25 @@ class FaultyCoordination(MemoryCoordination):
     def empty(self) -> bool:
         """Whether nothing is left here."""
         return not (self._records or self._arrived or self._consumed)
+
+
+def disturb(
+    adversary: Adversary,
+    program: Program,
+    storage: Storage,
+    coordination: FaultyCoordination,
+    say: Callable[[str], None],
+) -> None:
+    """Faults of the stores, between any two steps of whoever uses them."""
+    strikes = adversary.strikes
+    if strikes(Fault.EXPIRE) and (ids := coordination.ids()):
+        id = adversary.choose(ids)
+        say(f"FAULT lease of {id} expires")
+        coordination.expire(id)
+    if strikes(Fault.VANISH) and (tiles := [tile for tile in storage.tiles() if not program.is_wanted(tile)]):
+        tile = adversary.choose(tiles)
+        say(f"FAULT {tile} vanishes")
+        storage.delete([tile])
+    if strikes(Fault.WIPE):
+        say("FAULT coordination wiped")
+        coordination.sweep()

@@ -32,6 +32,8 @@ class Cloud:
     """How often an invocation is tried; afterwards it is left to the watchdog."""
     time_limit: float = 900.0
     """A function is killed when it is so old."""
+    memory: float = math.inf
+    """Bytes of blocks that a function may hold; one that would hold more is ended."""
     lease: float = 30.0
     """From each start and commit on, so long nobody else may start the record."""
     grace: float = 10.0

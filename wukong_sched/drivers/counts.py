@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -18,6 +19,12 @@ class Counts:
     cold: int = 0
     """Those of them that waited for a new environment."""
     throttled: int = 0
+    overflows: Counter[str] = field(default_factory=Counter)
+    """Functions that were ended since they would have held too much, by executor."""
+    relieved: int = 0
+    """Runs after which a function handed over since it held nearly too much."""
+    refused: int = 0
+    """Functions that ended with an error of the tile store's."""
     commits: int = 0
     busy: float = 0.0
     """Seconds of all functions together."""

@@ -1,6 +1,6 @@
 """A crew: threads that stay, and work for many jobs at once, in the order in which there is something to do.
 
-`wukong_sched.drivers.threads` starts threads for one job and ends them with it. A crew serves jobs that come one after
+`wukong_sched.drivers.threads` lends threads to one job, to its end. A crew serves jobs that come one after
 the other, or at the same time, and never runs more tasks at once than it has threads. A thread that finds no executor
 waiting for its turn asks the `Source` whether there is work for a new job, and begins that job itself. A thread that
 rests looks now and then whether a job is stuck behind one long task, so that somebody can `abandon` that job and give

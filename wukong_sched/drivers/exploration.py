@@ -4,7 +4,8 @@ Whatever goes wrong, a job ends with the right tiles or with a clear failure, an
 
 * it ends: within a bounded virtual time and number of events;
 * it is done only when every wanted tile is stored, and each of them is the serial driver's;
-* it fails only if a task raises, and names that task, or if a record was started too often;
+* it fails only if a task raises, and names that task, or if a record was started too often: then all attempts but
+  those that faults have ended, and those that handed over at once, held more than a function may;
 * a tile has one value, however often it is stored;
 * as long as nothing is lost from the stores: whatever a record owes can be read, and every task is discharged once;
 * after the second sweep the store has wanted tiles only, the coordination store nothing, and no function is at work.
@@ -13,10 +14,12 @@ Whatever goes wrong, a job ends with the right tiles or with a clear failure, an
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from wukong_sched.coordination.protocol import GIVEN_UP
 from wukong_sched.drivers import graphs, serial, systems
 from wukong_sched.drivers.adversary import HARMLESS, Adversary, Fault, FaultyCoordination
 from wukong_sched.drivers.cloud import Cloud
@@ -24,8 +27,8 @@ from wukong_sched.drivers.pump import Pump
 from wukong_sched.drivers.simulation import Simulation
 from wukong_sched.executor_state import ExecutorState
 from wukong_sched.messages import Commit, Committed, Event
-from wukong_sched.policy import CostModel, Policy, Wukong
-from wukong_sched.program import SINK, Program, Task, Tile
+from wukong_sched.policy import SURE, CostModel, Policy, Wukong
+from wukong_sched.program import SINK, Program, Task, Tile, range_tasks
 from wukong_sched.storage.memory import MemoryStorage
 from wukong_sched.trace import Trace
 
@@ -100,6 +103,11 @@ class Chaotic:
     def started(self, seconds: float) -> Chaotic:
         return self
 
+    def attempted(self, attempts: int) -> Policy:
+        if attempts <= SURE:
+            return self
+        return CostModel(quantum=0.0, batch_bytes=1, hold_bytes=0, cache_bytes=0, edges=self.edges, margin=self.margin)
+
     def observed(self, nbytes: int, seconds: float) -> Chaotic:
         return self
 
@@ -127,11 +135,33 @@ def case(seed: int) -> Case:
         program = graphs.draw(rng, rng.choice((6, 20, 60)), raising)
     adversary = _adversary(rng, seed)
     cloud = _cloud(rng, adversary.faults)
-    return Case(seed, program, cloud, _policy(rng, seed, cloud), adversary, raising)
+    policy = _policy(rng, seed, cloud)
+    if rng.random() < 0.25:  # seeds that neither this nor the next draw strikes are what they were before them
+        adversary = replace(adversary, kinds=[*adversary.kinds, Fault.REFUSE])
+    if rng.random() < 0.3:
+        cloud = replace(cloud, memory=rng.choice((0.9, 1.0, 1.0, 1.5, 2.0, 3.0, 6.0, 10.0)) * most_at_hand(program))
+    if isinstance(program, graphs.Graph):
+        program.in_order = rng.random() < 0.25
+    return Case(seed, program, cloud, policy, adversary, raising)
+
+
+def most_at_hand(program: Program) -> int:
+    """Bytes that the largest task reads and makes."""
+    tasks = dict.fromkeys(range_tasks(program, program.leaves()))
+    found, most = list(tasks), 0
+    while found:
+        task = found.pop()
+        outputs = program.outputs(task)
+        most = max(most, sum(map(program.nbytes, {*program.inputs(task), *outputs})))
+        new = [reader for tile in outputs for reader in program.consumers(tile) if reader not in tasks]
+        found += [reader for reader in dict.fromkeys(new) if reader != SINK]
+        tasks.update(dict.fromkeys(new))
+    return most
 
 
 def _adversary(rng: random.Random, seed: int) -> Adversary:
     every = list(Fault) if rng.random() < 0.5 else sorted(HARMLESS, key=lambda kind: kind.value)
+    every.remove(Fault.REFUSE)
     kinds = rng.sample(every, rng.randint(1, len(every)))
     rarity = rng.choice((3.0, 10.0, 30.0, 100.0))
     return Adversary(
@@ -192,6 +222,8 @@ class Watched(Simulation):
     """A simulation that checks every commit."""
 
     discharged: set[tuple[int, Task]] = field(default_factory=set)
+    rested: Counter[str] = field(default_factory=Counter)
+    """Attempts that handed over what they had taken over, by executor."""
     seen: set[tuple[str, int]] = field(default_factory=set)
 
     def send(self, pump: Pump, commit: Commit) -> Event | None:
@@ -199,6 +231,7 @@ class Watched(Simulation):
         event = super(Watched, self).send(pump, commit)
         if isinstance(event, Committed) and (pump.token, commit.seq) not in self.seen:
             self.seen.add((pump.token, commit.seq))
+            self.rested[pump.core.id] += commit.yields and not commit.moves_on
             if commit.done:
                 self.check_stored("wanted", self.program.wanted())
             if Fault.FORGET not in self.adversary.struck and _discharges(commit):
@@ -262,7 +295,10 @@ def _check_end(this: Case, run: Watched, storage: MemoryStorage) -> None:
     if left or not run.coordination.empty() or run.running:
         raise Violation(f"left behind: tiles {left}, records {run.coordination.ids()}, {run.running} functions at work")
     if story is not None:
-        allowed = story.operation == "scheduler" and this.cloud.max_attempts == 2
+        attempts = this.cloud.max_attempts
+        ended = run.counts.overflows[story.array]
+        too_large = ended > 0 and ended + run.rested[story.array] + len(run.adversary.struck) >= attempts
+        allowed = story.operation == GIVEN_UP and (attempts == 2 or too_large)
         if not allowed and not (this.raising and "cannot" in story.cause and str(story.index[0]) in story.operation):
             raise Violation(f"failed without reason: {story}")
         return

@@ -48,7 +48,9 @@ class Graph:
         raises: int = -1,
         folds: frozenset[int] = frozenset(),
         bare: bool = False,
+        in_order: bool = False,
     ) -> None:
+        self.in_order = in_order
         outputs = outputs or [1] * len(inputs)
         self._inputs: list[list[Tile]] = [
             [("v", pair) for pair in pairs] if pairs or bare else [("a", (i,)), ("c", ())]

@@ -136,6 +136,8 @@ class Pump:
     """What a task or a source raised, if one did."""
     story: Story | None = None
     """The story of that."""
+    refusal: Exception | None = None
+    """What the store raised while a task read from it: no fault of the task, whatever that makes of it."""
     lost: bool = False
     """Whether the record was somebody else's, or the job over, before all was done here."""
 
@@ -144,7 +146,8 @@ class Pump:
         lease = self.around.coordination.start(self.core.id, self.token)
         if lease is None:
             return Refused()
-        return Started(lease.seq, lease.todo, lease.announced, self.around.idle(), self.around.waited)
+        around = self.around
+        return Started(lease.seq, lease.todo, lease.announced, around.idle(), around.waited, lease.attempts)
 
     def pump(self) -> None:
         """Run the executor to its end."""
@@ -210,6 +213,8 @@ class Pump:
             except TileMissing as missing:
                 return Fetched((missing.tile,))
             except Exception as error:  # whatever a task raises ends the job, with its story
+                if self.refusal is not None:
+                    raise self.refusal from None
                 return self._raised(story_of(self.around.program, task, error), error)
             for tile in drops:
                 memory.pop(tile, None)
@@ -225,7 +230,11 @@ class Pump:
             program = self.around.program
         if not program.is_task_array(tile[0]):
             return self._read(tile)
-        found = self.around.storage.get((tile,))
+        try:
+            found = self.around.storage.get((tile,))
+        except Exception as error:
+            self.refusal = error
+            raise
         if tile not in found:
             raise TileMissing(tile)
         return found[tile]

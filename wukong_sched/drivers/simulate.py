@@ -14,11 +14,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from wukong_sched.coordination.protocol import GIVEN_UP
 from wukong_sched.drivers.adversary import Adversary
 from wukong_sched.drivers.cloud import EXAMPLE, Cloud
 from wukong_sched.drivers.exploration import explore
 from wukong_sched.drivers.simulation import Simulation
-from wukong_sched.errors import TaskError
+from wukong_sched.errors import InfrastructureError, SchedulerError, raised
 from wukong_sched.policy import CostModel, Policy
 from wukong_sched.program import Program
 from wukong_sched.report import Summary
@@ -82,7 +83,8 @@ def run(
     """Put the wanted tiles of the program into the storage, and say what that would take on a cloud.
 
     `policy` is the cost model with the cloud's rates unless given; `log` is told, line by line, what happens when.
-    Raises `TaskError` from whatever a task raised.
+    Raises `TaskError` from whatever a task raised, and `InfrastructureError` if one executor was ended so often, for
+    want of memory for example, that the job is given up.
 
     >>> from wukong_sched.drivers.graphs import Graph
     >>> from wukong_sched.storage.memory import MemoryStorage
@@ -99,7 +101,7 @@ def run(
     job = Simulation(program, counting, policy or policy_for(cloud), cloud, adversary, trace=trace, log=log)
     job.run()
     if job.story is not None:
-        raise TaskError(job.story) from job.error
+        raise _error(job)
     counts = job.counts
     return Forecast(
         tasks=counts.tasks,
@@ -114,6 +116,16 @@ def run(
         bytes_read=counting.bytes_read,
         bytes_written=counting.bytes_written,
     )
+
+
+def _error(job: Simulation) -> SchedulerError:
+    """The error for a job that failed."""
+    assert job.story is not None
+    if job.story.operation != GIVEN_UP:
+        return raised(job.story, job.error)
+    ended = job.counts.overflows[job.story.array]
+    full = f"; {ended} of them needed more than the {job.cloud.memory:.0f} bytes of a function" if ended else ""
+    return InfrastructureError(f"the job was given up: {job.story.cause}{full}")
 
 
 def failing(seeds: Sequence[int], say: Callable[[str], None] = print) -> list[int]:

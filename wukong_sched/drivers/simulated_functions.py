@@ -114,6 +114,13 @@ class Sandbox:
         self.program = Plain(job.program, self._reader(warm_reader(self._source, recent)), job.timed)
         self._coming: dict[Tile, tuple[Any, float]] = {}
         """Sources that are read ahead, and when they are here."""
+        self.memory: dict[Tile, Any] = {}
+        """The blocks of its executor."""
+
+    def lend(self, around: Surroundings) -> Surroundings:
+        """What an executor works with here."""
+        self.memory = {}
+        return replace(around, program=self.program, storage=self.storage, expect=self.expect)
 
     def _sleep(self, seconds: float) -> None:
         self.owed += seconds
@@ -168,10 +175,6 @@ class SimulatedFunctions(Simulation):
     tallies: dict[str, Tally] = field(kw_only=True)
     middle: dict[str, bytes] = field(kw_only=True)
     large: dict[str, bytes] = field(kw_only=True)
-    free: list[Sandbox] = field(default_factory=list)
-    """Warm ones without work; the last that worked is asked first."""
-    busy: dict[str, Sandbox] = field(default_factory=dict)
-    """By token."""
     processors: Processors = field(init=False)
     given: dict[str, tuple[Owed, ...]] = field(default_factory=dict)
     """What new executors will owe."""
@@ -195,17 +198,13 @@ class SimulatedFunctions(Simulation):
         self.free = [Sandbox(self) for _ in range(self.machine.sandboxes)]
         self.processors = Processors(self.timeline, self.machine.cores)
 
+    def environment(self) -> Sandbox:
+        return Sandbox(self)
+
     def enter(self, token: str) -> bool:
-        sandbox = self.busy[token] = self.free.pop() if self.free else Sandbox(self)
-        sandbox.objects.hints = self.sent.get(token.rpartition("#")[0], {})
-        return True
-
-    def leave(self, token: str) -> None:
-        self.free.append(self.busy.pop(token))
-
-    def surroundings(self, token: str) -> Surroundings:
-        sandbox = self.busy[token]
-        return replace(self.around, program=sandbox.program, storage=sandbox.storage, expect=sandbox.expect)
+        is_warm = Simulation.enter(self, token)
+        self.busy[token].objects.hints = self.sent.get(token.rpartition("#")[0], {})
+        return is_warm
 
     # ---- what takes time
 

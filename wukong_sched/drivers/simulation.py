@@ -16,12 +16,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wukong_sched.coordination.protocol import State, View
-from wukong_sched.drivers.adversary import Adversary, Fault, FaultyCoordination
+from wukong_sched.drivers.adversary import Adversary, Fault, FaultyCoordination, disturb
 from wukong_sched.drivers.cloud import Cloud
 from wukong_sched.drivers.counts import Counts
+from wukong_sched.drivers.environment import Environment, OutOfMemory
 from wukong_sched.drivers.pump import Pump, Surroundings
+from wukong_sched.drivers.refusals import requested
 from wukong_sched.drivers.virtual import Process, Timeline
-from wukong_sched.errors import Story
+from wukong_sched.errors import InfrastructureError, Story
 from wukong_sched.executor_state import ExecutorState
 from wukong_sched.frontier import Step
 from wukong_sched.functions.writebehind import early
@@ -79,8 +81,10 @@ class Simulation:
     running: int = 0
     flying: int = 0
     """Invocations under way."""
-    warm: int = 0
-    """Environments that are free."""
+    free: list[Any] = field(default_factory=list)
+    """Warm environments without work; the last that worked is asked first."""
+    busy: dict[str, Any] = field(default_factory=dict)
+    """Environments at work, by token."""
     asked: dict[str, float] = field(default_factory=dict)
     """When each executor was last invoked."""
 
@@ -193,57 +197,54 @@ class Simulation:
             self.counts.cold += 1
             yield self.adversary.delay(self.cloud.cold_start)
         began = self.timeline.now
-        dies = began + self.cloud.time_limit
-        for delay in self.executor(id, token, dies):
-            self.disturb()
-            if self.adversary.strikes(Fault.CRASH):
-                self.say(f"FAULT {token} crashes")
-                break
-            if self.adversary.strikes(Fault.STALL):
-                self.say(f"FAULT {token} stalls")
-                delay += self.adversary.much_later(2 * self.cloud.lease)
-            if self.timeline.now + delay >= dies:
-                yield dies - self.timeline.now
-                self.say(f"{token} is killed at its time limit")
-                break
-            yield delay
-        else:
-            self.leave(token)
+        if (yield from self.life(id, token, began + self.cloud.time_limit)):
+            self.free.append(self.busy[token])
+        del self.busy[token]
         self.running -= 1
         self.counts.busy += self.timeline.now - began
 
+    def life(self, id: str, token: str, dies: float) -> Generator[float, None, bool]:
+        """All that a function does, until it ends or is ended; whether its process is there to be used again."""
+        try:
+            for delay in self.executor(id, token, dies):
+                disturb(self.adversary, self.program, self.storage, self.coordination, self.say)
+                if self.adversary.strikes(Fault.CRASH):
+                    self.say(f"FAULT {token} crashes")
+                    return False
+                if self.adversary.strikes(Fault.STALL):
+                    self.say(f"FAULT {token} stalls")
+                    delay += self.adversary.much_later(2 * self.cloud.lease)
+                if self.timeline.now + delay >= dies:
+                    yield dies - self.timeline.now
+                    self.say(f"{token} is killed at its time limit")
+                    return False
+                yield delay
+        except OutOfMemory as full:
+            self.say(f"{token} is killed: it holds {full}")
+            self.counts.overflows[id] += 1
+            return False
+        except InfrastructureError as error:  # a process outlives what its handler raises
+            self.say(f"{token} ends with an error: {error}")
+            self.counts.refused += 1
+        return True
+
     def enter(self, token: str) -> bool:
         """Give a function an environment; whether it is a warm one."""
-        self.warm -= (is_warm := self.warm > 0)
+        is_warm = bool(self.free)
+        self.busy[token] = self.free.pop() if is_warm else self.environment()
         return is_warm
 
-    def leave(self, token: str) -> None:
-        """A function has ended, and its environment is free."""
-        self.warm += 1
-
-    def disturb(self) -> None:
-        """Faults of the stores."""
-        strikes = self.adversary.strikes
-        if strikes(Fault.EXPIRE) and (ids := self.coordination.ids()):
-            id = self.adversary.choose(ids)
-            self.say(f"FAULT lease of {id} expires")
-            self.coordination.expire(id)
-        if strikes(Fault.VANISH):
-            tiles = [tile for tile in self.storage.tiles() if not self.program.is_wanted(tile)]
-            if tiles:
-                tile = self.adversary.choose(tiles)
-                self.say(f"FAULT {tile} vanishes")
-                self.storage.delete([tile])
-        if strikes(Fault.WIPE):
-            self.say("FAULT coordination wiped")
-            self.coordination.sweep()
+    def environment(self) -> Any:
+        """A new one."""
+        return Environment(self.program, self.around.storage, self.cloud.memory)
 
     # ---- executors
 
     def executor(self, id: str, token: str, dies: float) -> Process:
         """Everything that one executor does."""
-        around = replace(self.surroundings(token), waited=self.timeline.now - self.asked.get(id, self.timeline.now))
-        pump = Pump(around, self.core(self.program, self.policy, id, dies), token)
+        place, now = self.busy[token], self.timeline.now
+        around = replace(place.lend(self.around), waited=now - self.asked.get(id, now))
+        pump = Pump(around, self.core(self.program, self.policy, id, dies), token, place.memory)
         yield self.adversary.delay(self.cloud.coordination / 2)
         event: Event | None = pump.start()
         self.counts.executors += isinstance(event, Started)
@@ -259,10 +260,6 @@ class Simulation:
                 event = yield from getattr(self, DOING[type(instruction)])(pump, instruction)
         self.error = self.error or pump.error
 
-    def surroundings(self, token: str) -> Surroundings:
-        """What the pump of a function works with."""
-        return self.around
-
     def transfer(self, tiles: Iterable[Tile]) -> float:
         """Seconds to move these tiles."""
         return self.adversary.delay(self.cloud.transfer(sum(map(self.program.nbytes, tiles))))
@@ -271,7 +268,8 @@ class Simulation:
         missing: list[Tile] = []
         for piece in self.adversary.pieces(fetch.tiles):
             yield self.transfer(piece)
-            event = pump.perform(Fetch(piece))
+            event = yield from requested(self.adversary, pump, Fetch(piece), self.say)
+            self.busy[pump.token].weigh()
             missing += event.missing if isinstance(event, Fetched) else ()
         return Fetched(tuple(missing))
 
@@ -284,8 +282,13 @@ class Simulation:
             count += 1
         seconds = self.adversary.delay(seconds)
         yield seconds
-        event = pump.perform(Run(run.steps[:count]))
+        part = Run(run.steps[:count])
+        streams = any(self.program.streams(task) for task, _, _ in part.steps)
+        event = (yield from requested(self.adversary, pump, part, self.say)) if streams else pump.perform(part)
         self.write_behind(pump, run.steps[:count])
+        if self.busy[pump.token].relieve(pump.core):
+            self.say(f"{pump.token} is to hand over: its memory is nearly full")
+            self.counts.relieved += 1
         return replace(event, seconds=seconds, left=len(run.steps) - count) if isinstance(event, Ran) else event
 
     def write_behind(self, pump: Pump, steps: Iterable[Step]) -> None:
@@ -310,7 +313,7 @@ class Simulation:
         event: Event | None = None
         for piece in self.adversary.pieces(store.tiles):
             yield self.transfer(piece)
-            event = pump.perform(Store(piece))
+            event = yield from requested(self.adversary, pump, Store(piece), self.say)
         return event
 
     def commit(self, pump: Pump, commit: Commit) -> Doing:
@@ -319,7 +322,7 @@ class Simulation:
         event = self.send(pump, commit)
         if self.adversary.strikes(Fault.ECHO):
             self.say(f"FAULT commit {commit.seq} of {pump.token} will be delivered again")
-            self.timeline.spawn(self.echo(pump, commit))
+            self.timeline.spawn(self.later(pump, commit))
         yield self.adversary.delay(half)
         while self.adversary.strikes(Fault.SILENCE):
             self.say(f"FAULT reply to commit {commit.seq} of {pump.token} lost")
@@ -340,9 +343,9 @@ class Simulation:
             self.counts.ended = self.timeline.now
         return event
 
-    def echo(self, pump: Pump, commit: Commit) -> Process:
+    def later(self, pump: Pump, instruction: Instruction) -> Process:
         yield self.adversary.much_later(self.cloud.lease)
-        pump.perform(commit)
+        pump.perform(instruction)
 
     def peek(self, pump: Pump, peek: Peek) -> Doing:
         yield self.adversary.delay(self.cloud.coordination / 2)
@@ -355,14 +358,10 @@ class Simulation:
             yield self.adversary.delay(self.cloud.store_latency)
             if self.adversary.strikes(Fault.LINGER):
                 self.say(f"FAULT deletion of {piece} lingers")
-                self.timeline.spawn(self.linger(pump, Delete(piece)))
+                self.timeline.spawn(self.later(pump, Delete(piece)))
             else:
-                pump.perform(Delete(piece))
+                yield from requested(self.adversary, pump, Delete(piece), self.say)
         return None
-
-    def linger(self, pump: Pump, delete: Delete) -> Process:
-        yield self.adversary.much_later(self.cloud.lease)
-        pump.perform(delete)
 
     def wait(self, pump: Pump, wait: Wait) -> Doing:
         yield self.adversary.delay(wait.seconds)

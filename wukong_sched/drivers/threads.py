@@ -10,17 +10,18 @@ few short tasks runs in the caller's thread, as its one executor.
 
 from __future__ import annotations
 
-import contextvars
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from wukong_sched.coordination.memory import MemoryCoordination
 from wukong_sched.coordination.protocol import State
 from wukong_sched.drivers.pump import Pump, Surroundings, marked, refuse_nested
+from wukong_sched.drivers.worker_threads import WorkerThreads
 from wukong_sched.errors import ProtocolError, raised
 from wukong_sched.executor_state import ExecutorState
 from wukong_sched.functions.usage import Usage, peak_memory, source_counter
@@ -39,6 +40,8 @@ PATIENCE = 0.9
 TICK = 0.1
 """Seconds between two looks at the progress."""
 
+WORKERS = WorkerThreads()
+"""Of all jobs of this process."""
 FEW = 16
 """Tasks up to which a job may be short enough for the caller's thread."""
 
@@ -186,16 +189,11 @@ def _is_short(program: Program, policy: Policy, leaves: Sequence[Range]) -> bool
 
 
 def _supervise(job: Job, around: Surroundings, progress: Callable[[int, int], None] | None) -> None:
-    """Start the workers and wait for the end, of the job or of the caller's patience."""
-    threads = [
-        threading.Thread(
-            target=contextvars.copy_context().run, args=(job.work, around), name=f"sarray-worker-{n}", daemon=True
-        )
-        for n in range(job.workers)
-    ]
+    """Let workers begin and wait for the end, of the job or of the caller's patience."""
+    overs: list[threading.Event] = []
     try:
-        for thread in threads:
-            thread.start()
+        for _ in range(job.workers):
+            overs.append(WORKERS.start(partial(job.work, around)))
         while not job.over.wait(TICK if progress else None):
             if progress:
                 progress(job.tasks, len(job.program))
@@ -204,6 +202,5 @@ def _supervise(job: Job, around: Surroundings, progress: Callable[[int, int], No
     finally:
         job.end()
         deadline = time.perf_counter() + PATIENCE
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, deadline - time.perf_counter()))
+        for over in overs:
+            over.wait(max(0.0, deadline - time.perf_counter()))

@@ -82,7 +82,7 @@ class ReadAhead:
         self.producer, self.consumers = program.producer, program.consumers
         self.is_task_array, self.is_cheap = program.is_task_array, program.is_cheap
         self.wanted, self.is_wanted = program.wanted, program.is_wanted
-        self.leaves, self.expand = program.leaves, program.expand
+        self.leaves, self.expand, self.in_order = program.leaves, program.expand, program.in_order
         self.nbytes, self.cost, self.operation = program.nbytes, program.cost, program.operation
         self.streams = program.streams
         self._read = program.read if read is None else read
