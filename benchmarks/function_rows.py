@@ -7,12 +7,14 @@ the sides said in one round; of several rounds the median counts for times, and 
 from __future__ import annotations
 
 import contextlib
+import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import simulated
+from codec_speed import codec
 from function_work import WORKS, Facts, Once, Setting, Work, chain, ours, stored_in_vain, theirs, tree
 from policies import JOBS, SANDBOXES, TOLERANCE, compared
 from simulated import functions
@@ -32,8 +34,14 @@ class Limit:
     name: str
     value: Callable[[Round], float]
     most: float
-    least: float = float("-inf")
+    least: float = -math.inf
     timed: bool = False
+
+    @property
+    def bounds(self) -> Mapping[str, float]:
+        """`least` and `most`, as far as there are such."""
+        bounds = {"least": self.least, "most": self.most}
+        return {name: value for name, value in bounds.items() if math.isfinite(value)}
 
     def found(self, rounds: Sequence[Round]) -> float:
         """The value that counts."""
@@ -51,6 +59,7 @@ class Row:
 
     title: str
     sandboxes: int
+    """0: what is measured needs none."""
     shape: str
     sides: Mapping[str, Prepare]
     limits: Sequence[Limit]
@@ -112,9 +121,14 @@ def intermediates(most: float) -> Limit:
     return Limit("x source written beyond results", lambda each: _beyond(each[OURS]) / each[OURS]["source"], most)
 
 
-def fact(name: str, key: str, most: float, least: float = float("-inf"), timed: bool = False) -> Limit:
+def fact(name: str, key: str, most: float, least: float = -math.inf, timed: bool = False) -> Limit:
     """Something that our side says."""
     return Limit(name, lambda each: each[OURS][key], most, least, timed)
+
+
+def speed(name: str, key: str, least: float) -> Limit:
+    """A speed that our side says."""
+    return fact(name, key, math.inf, least, timed=True)
 
 
 # ---- what sides do
@@ -219,6 +233,7 @@ def _against_rules() -> Row:
 MOVED = [source(1.0), more_read(4), written(4)]
 TREE = [fact("ms a task", "ms_a_task", 1.0, timed=True), fact("tiles written in vain", "in_vain", 0)]
 CHAIN = [fact("invocations", "executors", 1), fact("reads from stores", "reads", 0), fact("writes", "writes", 1)]
+CODEC = [speed("GB/s encoded", "encoded", 3), speed("GB/s decoded", "decoded", 3)]
 SVD = "SVD2 8000 x 8000, chunks 1000, k = 5"
 ROWS: Mapping[str, Row] = {
     **_pair("tsqr_r", "TSQR 262,144 x 128, R", [*MOVED, seconds(1.5)], [*MOVED, against(0.8)]),
@@ -229,6 +244,7 @@ ROWS: Mapping[str, Row] = {
     **_pair("svd2_power", f"{SVD}, q = 1", [source(4), intermediates(0.05)], [source(4), intermediates(0.05)]),
     **_alone("tree", "tree reduction, 4,096 empty leaves", 8, _tree, TREE),
     **_alone("chain", "a chain of 1,000 tasks", 2, _chain, CHAIN),
+    "codec": Row("codec, incompressible blocks of 32 MB", 0, "", {OURS: codec}, CODEC),
     "policies": _against_rules(),
     **_against_simulator("tsqr_r"),
     **_against_simulator("gemm"),

@@ -41,7 +41,8 @@ def measured(name: str, rounds: int, directory: Path, scale: float) -> list[Roun
 
 def head(row: Row) -> str:
     """Return a row's name and place."""
-    return f"{row.title}, {row.sandboxes} sandboxes{', shaped' if row.shape else ''}"
+    sandboxes = f", {row.sandboxes} sandboxes" if row.sandboxes else ""
+    return f"{row.title}{sandboxes}{', shaped' if row.shape else ''}"
 
 
 def counted(round: Round) -> str:
@@ -56,7 +57,7 @@ def counted(round: Round) -> str:
 def verdicts(limits: Sequence[Limit], rounds: Sequence[Round]) -> list[dict[str, Any]]:
     """Return each limit with what was found."""
     return [
-        {"what": limit.name, "found": limit.found(rounds), "most": limit.most, "holds": limit.holds(rounds)}
+        {"what": limit.name, "found": limit.found(rounds), **limit.bounds, "holds": limit.holds(rounds)}
         for limit in limits
     ]
 
@@ -74,7 +75,8 @@ def outcome(name: str, rounds: int, directory: Path, scale: float) -> dict[str, 
     judged = verdicts(row.limits, found)
     for each in judged:
         verdict = "yes" if each["holds"] else "no"
-        print(f"    {verdict:<5}{each['found']:>10.4g} {each['what']}, to reach {each['most']:g}", flush=True)
+        reach = " and ".join(f"at {bound} {each[bound]:g}" for bound in ("least", "most") if bound in each)
+        print(f"    {verdict:<5}{each['found']:>10.4g} {each['what']}, to reach: {reach}", flush=True)
     return {"row": name, "title": head(row), "rounds": found, "limits": judged}
 
 

@@ -10,20 +10,26 @@ than there, for whatever runs: both directions share the bucket, of which Lambda
 (1.2 GiB/s for as long as 300 MiB last, half of which come back in a pause [Bodner, 4.2.1]). Limits of the services
 themselves are left out: S3 grows with its requests, a cache node bursts for a while.
 
-Sources, as of November 2026. Papers were read where that is said; of the others, what their authors published beside
-them was.
+Sources, each looked up on 2026-11-23 for the number that stands here. AWS's own pages change without notice; where one
+is quoted, the words were found in copies of it from 2026 and may have been replaced since.
 
 * [Bodner] Bodner, Radig, Justen, Ritter, Rabl: An Empirical Evaluation of Serverless Cloud Infrastructure for
-  Large-Scale Data Processing. arXiv 2501.07771, January 2025; read. Measured from February to October 2024.
-* [Wukong] README of github.com/ds2-lab/Wukong, branch socc2020, the code of Carver, Zhang, Wang, Anwar, Wu, Cheng:
-  Wukong. SoCC 2020, arXiv 2010.07268, October 2020.
-* [Klimovic] Klimovic, Wang, Stuedi, Trivedi, Pfefferle, Kozyrakis: Pocket. OSDI, October 2018. The latencies are those
-  of the script that draws its figure "Unloaded latency for 1KB requests" (12,102 and 25,819, 230 and 232 microseconds).
+  Large-Scale Data Processing. arXiv 2501.07771, January 2025. Measured from February to October 2024, in us-east-1.
+* [Pocket] Klimovic, Wang, Stuedi, Trivedi, Pfefferle, Kozyrakis: Pocket. OSDI, October 2018. What was read is the
+  authors' code: of the script that draws the figure of latencies, ``get_s3 = 12102``, ``put_s3 = 25819``,
+  ``get_redis = 230`` and ``put_redis = 232`` (microseconds, 1 KB); of github.com/stanford-mast/pocket,
+  controller/controller.py, ``PER_LAMBDA_MAX_Mbps = 600``, "approximate per-lambda network limit".
+* [Jakthol] README of github.com/sjakthol/aws-network-benchmark, "Results (Lambda)", measured on 2024-06-15.
+* [Quotas] AWS Lambda Developer Guide, "Lambda quotas"; "AWS Lambda announces scalable network bandwidth up to 3,000
+  Mbps for functions outside a VPC", 2026-08-05.
 * [Lambda] AWS Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle".
-* [S3] Amazon S3 User Guide, "Performance guidelines", "Performance design patterns" and "Multipart upload limits".
-* [EC2] Amazon EC2 User Guide, "Instance network bandwidth", and DescribeInstanceTypes for m5.
+* [Wukong] github.com/ds2-lab/Wukong, branch socc2020 (README; batched_lambda_invoker.py), the code of Carver, Zhang,
+  Wang, Anwar, Wu, Cheng: Wukong. SoCC 2020, arXiv 2010.07268, October 2020.
+* [S3] Amazon S3 User Guide, "Best practices design patterns", "Performance design patterns" and "Uploading and copying
+  objects using multipart upload".
+* [EC2] DescribeInstanceTypes for m5, and Amazon EC2 User Guide, "Amazon EC2 instance network bandwidth".
 * [boto3] Issue 3947 of boto/boto3, "Inconsistent/poor lambda invoke performance", November 2023.
-* [Cachee] cachee.ai, "Redis ElastiCache is slow", March 2026: a vendor's comparison with its own product.
+* [Cachee] cachee.ai, "Redis ElastiCache Is Slow", 2026-03-29: a vendor's comparison with its own product.
 """
 
 from __future__ import annotations
@@ -102,31 +108,35 @@ class Links:
 
 
 AWS = Links(
-    # 1 KB from a function: get 12.1 ms, put 25.8 ms [Klimovic]. 1 KiB from a large instance in 2024: medians of 27 and
-    # 40, 95 % of the reads within 75 [Bodner, 4.3.3]; [S3]: "consistent small object latencies of roughly 100-200
+    # 1 KB from a function: get 12.1 ms, put 25.8 ms [Pocket]. 1 KiB from a large instance in 2024: medians of 27 and
+    # 40, 95 % of the reads within 75 [Bodner, 4.3.3]; [S3]: "consistent small object latencies ... of roughly 100-200
     # milliseconds" as what to count on. The lowest of them favours whoever sends everything through S3.
-    # 16 connections of 85 to 90 MB/s each are more than one function's interface takes [S3].
+    # "One concurrent request for each 85-90 MB/s" [S3]: 16 are more than one function's interface takes.
     objects=Service(read=0.0121, write=0.0258, beside=16),
-    # 1 KB from a function: get 230, put 232 microseconds [Klimovic]. From a large instance in the same zone, to
-    # ElastiCache, [Cachee] measured 339 on average.
+    # 1 KB from a function: get 230, put 232 microseconds [Pocket]. From a large instance in the same zone, a PING of
+    # ElastiCache took 339 on average [Cachee].
     redis=Service(read=0.00023, write=0.000232, beside=1 << 30),
     coordination=0.00023,
     # "Relatively high overhead (~50ms per invocation)" [Wukong]; 47 to 53 when all is warm, for a function of 3 to 10
     # ms whose answer is waited for [boto3]. As many go at once as Wukong's scheduler has processes that invoke.
     invoke=0.05,
     invokes_beside=16,
-    # "From under 100 ms to over 1 second" [Lambda]; half a second for a Python function of this size is a guess.
+    # "From under 100 ms to over 1 second" [Lambda]. Nobody has published it for a function of this size: half a second
+    # is a guess between the two.
     cold_start=0.5,
-    # 7.5 MiB every 100 ms once a burst is used up, "a baseline bandwidth of 75 MiB/s" [Bodner, 4.2.1], which is 78.6
-    # MB/s; rounded down to 600 Mbit/s, which [Klimovic] is quoted with (not verified).
+    # 600 Mbit/s [Pocket]; "a stable 600 Mbps network throughput" at every memory size [Jakthol]. Others found a little
+    # more, which is left out: 625 Mbit/s [Quotas], 75 MiB/s or 629 Mbit/s once a burst is used up [Bodner, 4.2.1]. The
+    # up to 3,000 that an account can ask for [Quotas] are not for functions in a VPC, as those that reach a cache are.
     bandwidth=75e6,
-    # "Up to 10 Gigabit": an m5.large in the region of the functions, over several connections; 0.75 for long [EC2].
+    # "Up to 10 Gigabit": an m5.large in the region of the functions [EC2], over several connections, since one takes 5
+    # at most; 0.75 once its burst is used up.
     client_bandwidth=1.25e9,
 )
 
 LOCAL = Links(bandwidth=1.5e9, client_bandwidth=1.5e9)
-"""Processes of one machine that share Valkey and files: what copying there and back takes, measured in 2025. Nothing
-is made slower to fit this."""
+"""Processes of one machine that share Valkey and files; nothing is made slower to fit this. On two cores of an EPYC
+(Zen 5), 2026-11-23, values of 1 MiB went into Valkey at 1.2 GB/s and came back at 1.6; larger values, and files, are
+faster."""
 
 SHAPES: Mapping[str, Links] = {"aws": AWS}
 """Networks that the functions of this machine can be given, by name."""

