@@ -38,15 +38,22 @@ class Facts:
     memory_limit: int = 0
     """Bytes that this process was to keep within; 0: none. A function's limit is in its record."""
     retried: int = 0
-    """Failed invocations that the service itself invoked again."""
+    """Failed attempts of this job's that the service itself followed by another."""
     throttled: int = 0
-    """Invocations that the service refused at first."""
+    """Invocations of this job's that the service refused at first."""
     resumed: int = 0
     """Times that the job was resumed after records or tiles were lost."""
     watched: int = 0
     """Invocations of watchdogs, which start executors that should run and do not."""
     watched_seconds: float = 0.0
-    """For which these ran; on AWS, worked out from the time since this client has submitted the job."""
+    """For which these ran; on AWS, worked out from the job's wall time."""
+    attempts: int = 0
+    """Invocations of executors, however they ended, where the service counts them; AWS does not."""
+    attempt_seconds: float = 0.0
+    """For which these ran, each rounded up to milliseconds, as it is billed."""
+    failed: int = 0
+    """Of these, the ones that were killed, took too long, or raised."""
+    failed_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class Summary:
     executors: int
     """Executors that were started."""
     seconds: float
-    """Wall time."""
+    """Wall time, from the submission to the results; of a job that was over when somebody came, to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +91,23 @@ class Report(Summary):
     @property
     def invocations(self) -> int:
         """Executors that ran as functions, in all of their attempts, and watchdogs."""
-        return len(self.usages) + self.retries + self.facts.watched if self.facts.invoked else 0
+        if not self.facts.invoked:
+            return 0
+        return max(len(self.usages) + self.retries, self.facts.attempts) + self.facts.watched
 
     @property
     def gb_s(self) -> float:
-        """GB-seconds of all invocations that ended well; attempts that were killed, or raised, have left no account."""
-        if not self.facts.invoked:
+        """GB-seconds of all invocations, as far as they are known.
+
+        Where the service counts, that is each invocation of the job from its beginning to its end, however it ended. On
+        AWS it is what the executors have written down, and the watchdogs: an attempt that was killed, or raised, is
+        billed there too, but has left no account of its seconds, so that this is a lower bound.
+        """
+        facts = self.facts
+        if not facts.invoked:
             return 0.0
-        watched = self.facts.watched_seconds * self.usage.memory / GIB
-        return watched + sum(math.ceil(each.billed_seconds * 1000) / 1000 * each.memory / GIB for each in self.usages)
+        written = sum(math.ceil(each.billed_seconds * 1000) / 1000 for each in self.usages)
+        return (max(written, facts.attempt_seconds) + facts.watched_seconds) * self.usage.memory / GIB
 
     @property
     def costs(self) -> dict[str, float]:
@@ -198,6 +213,8 @@ class Report(Summary):
         yield f"  peak memory: {in_bytes(usage.peak_memory)}{limit}"
         if self.facts.invoked:
             costs = ", ".join(f"{name} {usd:.2g}" for name, usd in self.costs.items())
+            if self.facts.failed:
+                yield f"  failed attempts: {self.facts.failed}, of {self.facts.failed_seconds:.3g} s together"
             yield f"  {self.gb_s:.3g} GB-s; {self.usd:.2g} USD at list prices of {DATED}, {REGION} ({costs})"
 
 

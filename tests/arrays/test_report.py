@@ -42,7 +42,9 @@ USAGES = st.builds(
     puts=COUNTS,
     gets=COUNTS,
 )
-FACTS = st.builds(Facts, st.just("functions"), st.just("functions-1"), st.booleans(), *[NUMBERS] * 5, SECONDS)
+FACTS = st.builds(
+    Facts, st.just("functions"), st.just("functions-1"), st.booleans(), *[NUMBERS] * 5, *[SECONDS, NUMBERS] * 2, SECONDS
+)
 
 
 @st.composite
@@ -71,9 +73,10 @@ def test_the_numbers_follow_from_the_records(report: Report) -> None:
     invoked = report.facts.invoked
     assert found["cold_starts"] == invoked * sum(record["cold"] for record in executors)
     assert found["retries"] == invoked * max(sum(record["retries"] for record in executors), records[0]["retried"])
-    assert found["invocations"] == invoked * (len(executors) + found["retries"] + records[0]["watched"])
-    watched = records[0]["watched_seconds"] * (2 if executors else 0)
-    billed = watched + sum(2 * record["billed_seconds"] for record in executors)
+    attempts = max(len(executors) + found["retries"], records[0]["attempts"])
+    assert found["invocations"] == invoked * (attempts + records[0]["watched"])
+    written = sum(record["billed_seconds"] for record in executors)
+    billed = (max(written, records[0]["attempt_seconds"]) + records[0]["watched_seconds"]) * (2 if executors else 0)
     assert found["gb_s"] >= invoked * billed * (1 - 1e-12)
     assert found["usd"] == pytest.approx(sum(found["costs"].values()))
     assert (found["usd"] > 0) <= invoked
@@ -83,12 +86,22 @@ def test_dollars_are_list_prices() -> None:
     usage = Usage(billed_seconds=1.0001, memory=2**30, puts={"object": 10}, gets={"object": 20, "source": 5})
     report = Report(1, 1, 36.0, (usage, replace(usage)), Facts(invoked=True))
     assert report.gb_s == pytest.approx(2 * 1.001)
-    assert report.costs["functions"] == pytest.approx(
-        2.002 * US_EAST_1.lambda_gb_second + 2 * US_EAST_1.lambda_request
-    )
+    assert report.costs["functions"] == pytest.approx(2.002 * US_EAST_1.lambda_gb_second + 2 * US_EAST_1.lambda_request)
     assert report.costs["objects"] == pytest.approx(20 * US_EAST_1.s3_put + 50 * US_EAST_1.s3_get)
     assert report.costs["cache"] == pytest.approx(US_EAST_1.cache_node_hour / 100)
     assert replace(report, facts=Facts()).usd == 0
+
+
+def test_what_a_service_counts_is_what_is_billed() -> None:
+    """More than the executors have written: attempts that failed, and those that found nothing to do."""
+    usage = Usage(billed_seconds=1.0, memory=2**30)
+    watched = Facts(invoked=True, watched=2, watched_seconds=0.5)
+    facts = replace(watched, attempts=3, attempt_seconds=4.0, failed=1, failed_seconds=2.0)
+    report = Report(1, 1, 9.0, (usage,), facts)
+    assert (report.invocations, report.gb_s) == (5, 4.5)
+    assert "failed attempts: 1, of 2 s" in str(report)
+    written = replace(report, facts=watched)
+    assert (written.invocations, written.gb_s) == (3, 1.5)
 
 
 def test_lines_that_are_no_report_are_refused() -> None:

@@ -16,6 +16,7 @@ from wukong_sched.functions.places import OBJECTS
 
 LOST = "lost"
 TICK = 0.005
+WORK = 0.4
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ def die(number: int) -> int:
     """End this process."""
     os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def work_and_die() -> None:
+    """End this process, after so much work."""
+    time.sleep(WORK)
+    die(0)
 
 
 def note(event: Mapping[str, Any], context: Any) -> str:

@@ -18,13 +18,17 @@ import pytest
 
 import sarray as sa
 from sarray.local_functions import local_functions
+from sarray.remote import SubmittedJob
 from tests.functions.processes import is_alive, session, until
 from tests.functions.programs import slow_block
 from tests.house.tree import ROOT
+from wukong_sched.coordination.protocol import GRAVES, State
 from wukong_sched.drivers import home as homes
 from wukong_sched.drivers.functions import LocalFunctions
-from wukong_sched.errors import JobCancelled, JobSwept
+from wukong_sched.errors import InfrastructureError, JobCancelled, JobSwept
 from wukong_sched.services.valkey import Valkey
+from wukong_sched.storage.cluster import Deployment
+from wukong_sched.storage.resp import Command
 
 
 @pytest.fixture
@@ -87,9 +91,7 @@ def test_a_job_whose_records_are_lost_before_anybody_waits_goes_on(x: sa.Array, 
     slow = sa.map_blocks(slow_block, sa.ones((40, 4), chunks=(1, 4))).sum()
     job = slow.submit(executor="functions", workers=2)
     other = sa.job_of(job.id)
-    functions = job._remote.functions
-    assert isinstance(functions, LocalFunctions) and isinstance(functions.running.valkey, Valkey)
-    functions.running.valkey.restart()
+    valkey_of(job).restart()
     if how == "done":
         assert not job.done()
         until(job.done, 60)
@@ -98,11 +100,47 @@ def test_a_job_whose_records_are_lost_before_anybody_waits_goes_on(x: sa.Array, 
     assert waits._submitted.resumed == 1 and job.done()
 
 
-def test_a_job_that_was_resumed_is_found_by_others(x: sa.Array) -> None:
-    job = (x + 1).submit(executor="functions", workers=2)
+def valkey_of(job: SubmittedJob) -> Valkey:
     functions = job._remote.functions
     assert isinstance(functions, LocalFunctions) and isinstance(functions.running.valkey, Valkey)
-    functions.running.valkey.restart()
+    return functions.running.valkey
+
+
+@pytest.mark.parametrize("who", ["its own client", "another"])
+def test_a_cancelled_job_whose_records_are_lost_stays_cancelled(who: str) -> None:
+    """Its own client knows, though the server has lost the word too."""
+    slow = sa.map_blocks(slow_block, sa.ones((40, 4), chunks=(1, 4))).sum()
+    job = slow.submit(executor="functions", workers=2)
+    if who == "another":
+        sa.job_of(job.id)._submitted.cancel()
+        server = Deployment(valkey_of(job).url)
+        for name in server.scan(f"{{{job.id}}}:*"):
+            server.one(Command(name, ["UNLINK", name]))
+        server.close()
+    else:
+        job.cancel()
+        valkey_of(job).restart()
+    assert job._submitted.coordination.read().state is State.MISSING
+    assert job.done() and job.done()
+    with pytest.raises(JobCancelled, match=job.id):
+        job.result(30)
+    assert job._submitted.resumed == 0 and job._submitted.coordination.read().state in (State.MISSING, *GRAVES)
+
+
+def test_a_job_that_was_done_stays_done_and_is_made_again_for_its_result(x: sa.Array) -> None:
+    """Only who wants the result lost has work begin."""
+    job = (x + 1).submit(executor="functions", workers=2)
+    until(job.done, 60)
+    valkey_of(job).restart()
+    assert job.done() and job._submitted.resumed == 0
+    assert job._submitted.coordination.read().state is State.MISSING
+    np.testing.assert_array_equal(job.result(60), (x + 1).compute())
+    assert job._submitted.resumed == 1
+
+
+def test_a_job_that_was_resumed_is_found_by_others(x: sa.Array) -> None:
+    job = (x + 1).submit(executor="functions", workers=2)
+    valkey_of(job).restart()
     assert not job.done()
     np.testing.assert_array_equal(sa.attach(job.id, timeout=60), (x + 1).compute())
 
@@ -205,3 +243,35 @@ def test_a_keeper_that_was_killed_is_replaced(home: Path) -> None:
         assert session(facts.pid) == []
         assert float(sa.ones(5).sum().compute(executor="functions")) == 5
     assert not list(Path(tempfile.gettempdir()).glob(f"{Path(facts.directory).name}*"))
+
+
+@pytest.mark.parametrize("looked", [False, True], ids=["at once", "when others have come"])
+def test_jobs_of_a_keeper_that_was_killed_are_said_to_be_gone(home: Path, x: sa.Array, looked: bool) -> None:
+    with sa.config(functions_home=str(home), functions_concurrency=1):
+        job, other = ((x + term).submit(executor="functions") for term in (1, 2))
+        facts = homes.found(home)
+        assert facts is not None
+        os.kill(facts.pid, signal.SIGKILL)
+        until(lambda: not Path(facts.directory).exists())
+        if looked:
+            assert float(sa.ones(5).sum().compute(executor="functions")) == 5
+        words = f"job {job.id} is gone.*{home} have ended.*submit it again"
+        for ask in (job.done, job.result, job.report):
+            with pytest.raises(InfrastructureError, match=words):
+                ask()
+        assert homes.is_kept(home) == looked
+        other.cancel()
+        assert other.done()
+        with pytest.raises(LookupError, match=f"no job {job.id}.*have ended"):
+            sa.attach(job.id)
+
+
+def test_a_job_whose_functions_have_ended_is_said_to_be_gone(x: sa.Array) -> None:
+    job = (x + 1).submit(executor="functions", workers=2)
+    pid = valkey_of(job).pid
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not is_alive(pid))
+    for ask in (job.done, job.result):
+        with pytest.raises(InfrastructureError, match=f"job {job.id} is gone.*the functions .*submit it again"):
+            ask()
+    np.testing.assert_array_equal((x + 2).compute(executor="functions", workers=2), (x + 2).compute())

@@ -17,6 +17,7 @@ from tests.functions.processes import until
 from wukong_sched.drivers import aws_lambda
 from wukong_sched.drivers.aws_lambda import LambdaFunctions, LambdaInvoker
 from wukong_sched.errors import InfrastructureError, TaskError
+from wukong_sched.functions.carried import collect, finished
 from wukong_sched.functions.local import LocalService, private_directory, start_service
 from wukong_sched.functions.places import Addresses
 from wukong_sched.functions.plan import Plan
@@ -86,6 +87,17 @@ def test_the_driver_runs_a_job(functions: LambdaFunctions, deployed: tuple[Local
     until(lambda: executors() >= 2, 60)  # whoever is still starting comes too late
     until(deployed[0].endpoint.is_quiet)
     assert list(Path(deployed[1].objects.removeprefix("file://")).rglob("jobs/*/*")) == []
+
+
+def test_watchdogs_are_worked_out_from_the_time_a_job_took(functions: LambdaFunctions) -> None:
+    """Nobody says when they ended; attempts that failed are those that executors found."""
+    with finished(functions, functions.submit(Plan(programs.tree(4), POLICY, 60.0))) as job:
+        report = collect(functions, job, MemoryStorage())
+        long = functions.facts(job, 2000.0)
+    assert (report.facts.watched, report.facts.attempts, report.facts.failed) == (1, 0, 0)
+    assert report.facts.watched_seconds == report.seconds + functions.watch
+    assert report.invocations == len(report.usages) + report.retries + 1
+    assert (long.watched, long.watched_seconds) == (3, 2000.0 + functions.watch)
 
 
 def test_small_tiles_travel_with_the_invocation(functions: LambdaFunctions) -> None:

@@ -25,7 +25,7 @@ from wukong_sched.errors import InfrastructureError, JobCancelled, JobSwept, Tas
 from wukong_sched.functions.events import Message
 from wukong_sched.functions.limits import control_group
 from wukong_sched.functions.local import start_service
-from wukong_sched.functions.plan import Plan
+from wukong_sched.functions.plan import Plan, program_key
 from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.functions.submitted import Submitted
 from wukong_sched.storage.memory import MemoryStorage
@@ -250,9 +250,9 @@ def test_what_is_lost_between_two_steps_of_a_submission_is_brought_again(
         objects = functions.places.objects()
 
         def lost(events: Sequence[bytes]) -> None:
-            (key,) = objects.keys("jobs/") if lose == "program" else ("",)
-            objects.delete([key])
             name = json.loads(events[0])["job"]
+            if lose == "program":
+                objects.delete([program_key(name)])
             functions.service.endpoint.unschedule(name)
             monkeypatch.undo()
 

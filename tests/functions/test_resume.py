@@ -81,7 +81,7 @@ def test_a_job_of_functions_is_traced() -> None:
     report = sa.last_report()
     entries = [entry for history in trace.histories.values() for entry in history.entries]
     steps = [len(said.steps) for entry in entries for said in entry.instructions if isinstance(said, Run)]
-    assert (len(trace.histories), sum(steps)) == (report.invocations, report.tasks)
+    assert (len(trace.histories), sum(steps)) == (report.executors, report.tasks)
     assert float(value) == pytest.approx(float(x.compute()))
 
 

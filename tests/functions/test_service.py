@@ -251,6 +251,58 @@ def test_schedules_invoke_until_they_are_over(start: Callable[..., LocalService]
     assert echo.endpoint.state()["invocations"] == 1
 
 
+def test_what_is_done_for_a_job_is_counted_apart(start: Callable[..., LocalService]) -> None:
+    """All of its attempts, and nobody else's; for as long as somebody follows it."""
+    service = start(concurrency=2, retry_seconds=0.001)
+    endpoint = service.endpoint
+    endpoint.follow("mine")
+    sent = [("mine", "kill"), ("other", "kill"), ("mine", "sleep"), ("other", "sleep"), ("mine", "sleep")]
+    endpoint.send([json.dumps({"job": job, "do": do, "seconds": 0.05}).encode() for job, do in sent])
+    until(lambda: endpoint.state()["invocations"] == 9)
+    mine, state = endpoint.followed("mine"), endpoint.state()
+    assert (mine["attempts"], mine["failed"], mine["retried"]) == (5, 3, 2)
+    assert (state["errors"], state["retried"]) == (6, 4)
+    assert 0.1 + 0.003 <= mine["failed_seconds"] + 0.1 <= mine["attempt_seconds"] < state["busy_seconds"]
+    endpoint.follow("mine")  # somebody else does so, too
+    assert endpoint.followed("mine") == mine
+    endpoint.forget("mine")
+    endpoint.send([json.dumps({"job": "mine", "do": "sleep", "seconds": 0.0}).encode()])
+    until(lambda: endpoint.state()["invocations"] == 10)
+    assert set(endpoint.followed("mine").values()) == {0}
+
+
+def test_the_seconds_of_a_job_are_those_of_the_service(start: Callable[..., LocalService]) -> None:
+    """Where all is one job's; each is rounded up to milliseconds. What runs still counts, too."""
+    service = start(concurrency=2, retry_seconds=0.001)
+    endpoint = service.endpoint
+    endpoint.follow("j")
+    endpoint.schedule("j", 0.01, b'{"job": "j", "do": "sleep", "seconds": 0.001}')
+    until(lambda: endpoint.followed("j")["watched"] >= 3)
+    endpoint.unschedule("j")
+    endpoint.send([b'{"job": "j", "do": "exit", "status": 3}', b'{"job": "j", "do": "sleep", "seconds": 0.02}'])
+    until(lambda: endpoint.followed("j")["failed"] == 3 and endpoint.is_quiet())
+    found, state = endpoint.followed("j"), endpoint.state()
+    assert found["attempts"] == 4 and found["watched"] >= 3
+    assert found["attempts"] + found["watched"] == state["invocations"]
+    seconds = found["attempt_seconds"] + found["watched_seconds"]
+    assert 0 <= seconds - state["busy_seconds"] <= 0.001 * state["invocations"]
+    endpoint.send([b'{"job": "j", "do": "sleep", "seconds": 600}'])
+    until(lambda: endpoint.followed("j")["attempt_seconds"] > found["attempt_seconds"] + 0.05)
+    assert endpoint.followed("j")["attempts"] == 5
+    assert endpoint.state()["invocations"] == state["invocations"]
+
+
+def test_what_is_throttled_is_a_jobs_own(start: Callable[..., LocalService]) -> None:
+    endpoint = start(concurrency=1, asynchronous_queue=1).endpoint
+    for job in ("one", "two"):
+        endpoint.follow(job)
+    endpoint.send([b'{"job": "one", "do": "sleep", "seconds": 600}'])
+    until(lambda: endpoint.state()["busy"])
+    statuses = [answer.status for answer in endpoint.send([b'{"job": "two", "do": "sleep", "seconds": 0}'] * 4)]
+    assert statuses == [202, 429, 429, 429]
+    assert [endpoint.followed(job)["throttled"] for job in ("one", "two")] == [0, 3]
+
+
 def test_only_who_has_the_key_may_ask(start: Callable[..., LocalService]) -> None:
     service = start("echo")
     with Endpoint(service.endpoint.port, "0" * 32) as stranger:

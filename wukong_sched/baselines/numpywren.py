@@ -85,7 +85,7 @@ def run(
     refuse_nested()
     if not program.wanted_count:
         return Report(0, 0, 0.0)
-    look, before = functions.trouble(), functions.counts()
+    look = functions.trouble()
     job = opened(functions, program, park, wishes)
     with finished(functions, job), closing(_queue(functions.places, job.name.job)) as queue:
         queue.create(len(program))
@@ -93,7 +93,7 @@ def run(
         crew = Crew(functions, min(len(program), functions.function.concurrency), worker_event(job.name, width))
         begun(job)
         _wait(job, queue, lambda: crew.recruited() or look(), wishes.progress, LOSSES)
-        return delivered(functions, job, storage, before)
+        return delivered(functions, job, storage)
 
 
 def _queue(cloud: Cloud, job: str) -> Queue:

@@ -16,7 +16,7 @@ from wukong_sched.functions.events import JobName
 from wukong_sched.functions.plan import Plan, cancelled_key, fingerprint, program_key, sign_plan
 from wukong_sched.functions.submitted import Submitted, batches
 from wukong_sched.program import Program, Tile
-from wukong_sched.report import Facts, Report
+from wukong_sched.report import Report
 from wukong_sched.storage.keys import Keys
 from wukong_sched.storage.objects import Objects, Tally
 from wukong_sched.storage.protocol import Storage
@@ -79,13 +79,14 @@ def opened(functions: LocalFunctions, program: Program, park: Park, wishes: Wish
     plan = Plan(park(program, job), wishes.policy or functions.policy, arithmetic=wishes.arithmetic)
     digest, pieces = sign_plan(plan, key, job)
     places.object_store.put({program_key(job): pieces, open_key(job): [b"open"]})
+    functions.service.endpoint.follow(job)
     keys = Keys(job)
     storage = Tiles(places.object_storage(keys, key), places.objects(), keys.job_prefix)
     name, records = JobName(job, digest, fingerprint()), places.coordination(job)
     return Submitted(places, key, plan, pieces, name, records, storage, said=lambda: functions.counts()["last_error"])
 
 
-def delivered(functions: LocalFunctions, job: Submitted, storage: Storage, before: Mapping[str, Any]) -> Report:
+def delivered(functions: LocalFunctions, job: Submitted, storage: Storage) -> Report:
     """The report of a job that is done, when its wanted tiles are in the storage."""
     for tiles in batches(job.plan.program):
         blocks = job.storage.get(tiles)
@@ -93,11 +94,10 @@ def delivered(functions: LocalFunctions, job: Submitted, storage: Storage, befor
             missing = next(tile for tile in tiles if tile not in blocks)
             raise InfrastructureError(f"job {job.name.job} is done, but tile {missing} is not in the object store")
         storage.put(blocks)
-    functions.running.is_quiet(SETTLE)
-    usages, after = job.usages(), functions.counts()
-    retried, throttled = (after.get(name, 0) - before.get(name, 0) for name in ("retried", "throttled"))
-    facts = Facts("", job.name.job, True, 0, retried, throttled)
-    return Report(sum(each.tasks for each in usages), len(usages), job.seconds(), usages, facts)
+    functions.running.is_quiet(SETTLE, job.name.job)
+    usages = job.usages()
+    seconds = job.seconds(usages)
+    return Report(sum(each.tasks for each in usages), len(usages), seconds, usages, functions.facts(job, seconds))
 
 
 def failed(job: Submitted, story: Story) -> SchedulerError:

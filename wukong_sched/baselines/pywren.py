@@ -64,7 +64,7 @@ def run(
     refuse_nested()
     if not program.wanted_count:
         return Report(0, 0, 0.0)
-    look, before = functions.trouble(), functions.counts()
+    look = functions.trouble()
     job, done = opened(functions, program, park, wishes), 0
     with finished(functions, job):
         begun(job)
@@ -73,7 +73,7 @@ def run(
             done += len(level)
             if wishes.progress is not None:
                 wishes.progress(done, len(program))
-        return delivered(functions, job, storage, before)
+        return delivered(functions, job, storage)
 
 
 def levels(program: Program) -> Iterator[list[Task]]:

@@ -9,7 +9,7 @@ as long as it is there. The function finds the stores and the key in its environ
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -27,7 +27,7 @@ from wukong_sched.functions.usage import Usage
 from wukong_sched.links import AWS
 from wukong_sched.policy import Policy
 from wukong_sched.program import Program
-from wukong_sched.report import Report
+from wukong_sched.report import Facts, Report
 from wukong_sched.storage.protocol import Storage
 
 POLICY = AWS.policy()
@@ -137,17 +137,21 @@ class LambdaFunctions:
         """What starts, asked now and then, executors that should run and do not."""
         return self.help(job)
 
-    def counts(self) -> Mapping[str, Any]:
-        """Nothing: Lambda counts for itself."""
-        return {}
+    def facts(self, job: Submitted, seconds: float) -> Facts:
+        """The watchdogs, worked out, since Lambda does not tell: one at a time runs until it sees the job's end.
 
-    def watched(self, job: Submitted) -> tuple[int, float]:
-        """Invocations of a job's watchdogs, and their seconds, worked out: one runs until it sees the job's end."""
-        seconds = job.seconds() + self.watch
-        return 1 + int(seconds / LONGEST), seconds
+        Attempts that failed are known to the executors that took over from them, their seconds to nobody here: a job
+        whose functions were killed has cost more than its report's `gb_s`.
+        """
+        watched = seconds + self.watch
+        lives = 1 + int(watched / LONGEST)
+        return Facts("", job.name.job, True, resumed=job.resumed, watched=lives, watched_seconds=watched)
 
     def settle(self, job: Submitted) -> None:
         """Nobody can say whether executors still have something to report."""
+
+    def check(self, job: Submitted) -> None:
+        """A deployed function and its stores do not end."""
 
     def finish(self, submitted: Submitted, *, over: bool) -> None:
         """Leave nothing of a job behind, whether it is over or not."""
@@ -196,5 +200,5 @@ def run(
     asked = replace(wishes, policy=policy or wishes.policy)
     with finished(functions, begin(functions, program, asked, park)) as job:
         submitted(job)
-        report, _ = collect(functions, job, storage, asked)
+        report = collect(functions, job, storage, asked)
     return report, report.usage

@@ -35,7 +35,7 @@ from wukong_sched.functions.usage import Usage
 from wukong_sched.links import shape as shape_of
 from wukong_sched.policy import CostModel, Policy
 from wukong_sched.program import Program
-from wukong_sched.report import Report
+from wukong_sched.report import Facts, Report
 from wukong_sched.services.forked import by
 from wukong_sched.services.valkey import Valkey
 from wukong_sched.storage.keys import Keys
@@ -84,8 +84,8 @@ class LocalFunctions:
         self._running: Running | None = None
         self._exit: Callable[[], Any] = lambda: None
         """Ends what runs, at the interpreter's exit at the latest."""
-        self._late: list[Submitted] = []
-        """Jobs that were over before all of their executors were."""
+        self._late: dict[str, Submitted] = {}
+        """Jobs that were over before all of their executors were; swept again when these have ended."""
 
     def __repr__(self) -> str:
         return f"LocalFunctions({self.function.handler!r}, running={self._running is not None})"
@@ -182,6 +182,7 @@ class LocalFunctions:
         return submit(self.places, self.key, plan, keeps=keeps, job=job, watch=self._watch, said=self._said)
 
     def _watch(self, name: JobName) -> None:
+        self.service.endpoint.follow(name.job)
         self.service.endpoint.schedule(name.job, WATCH, Message(name, "").to_json())
 
     def _said(self) -> str:
@@ -191,23 +192,39 @@ class LocalFunctions:
         """A job that somebody has submitted here."""
         return attach(self.places, self.key, job, watch=self._watch, said=self._said)
 
+    def check(self, job: Submitted) -> None:
+        """Raise InfrastructureError if the functions that a job was given to have ended; others may run by now."""
+        running = self._running
+        if running is None or running.places is not job.cloud or not running.is_whole():
+            raise InfrastructureError(
+                f"job {job.name.job} is gone: {self._ended()}, and what they stored has gone with them; submit it again"
+            )
+
+    def _ended(self) -> str:
+        return "the functions that it was given to have ended, or were ended"
+
     def finish(self, submitted: Submitted, *, over: bool) -> None:
         """Leave nothing of a job behind, whether it is over or not."""
         running = self._running
         if running is None or not running.service.is_running():
             self.close()
             return
+        if running.places is not submitted.cloud:
+            return  # nothing is left of the functions that it was given to
         if not over:
             submitted.cancel()
-        running.service.endpoint.unschedule(submitted.name.job)
-        is_late = not running.is_quiet(WAIT_OVER if over else WAIT_CANCELLED, submitted.name.job)
-        late, self._late = self._late, [submitted] * is_late
-        for job in late:
-            if running.service.endpoint.is_quiet(job.name.job):
-                job.sweep()
-            else:
-                self._late.append(job)
+        name, endpoint = submitted.name.job, running.service.endpoint
+        endpoint.unschedule(name)
+        if running.is_quiet(WAIT_OVER if over else WAIT_CANCELLED, name):
+            self._late.pop(name, None)
+        else:
+            self._late[name] = submitted
+        endpoint.forget(name)
         submitted.sweep()
+        for late, job in list(self._late.items()):
+            if late != name and endpoint.is_quiet(late):
+                job.sweep()
+                self._late.pop(late, None)
 
     def look(self, job: Submitted) -> Callable[[], str]:
         """What tells why no function can do anything; the service's own watchdog helps."""
@@ -217,9 +234,10 @@ class LocalFunctions:
         """What the service has counted since it began."""
         return self.service.endpoint.state()
 
-    def watched(self, job: Submitted) -> tuple[int, float]:
-        """Invocations of a job's watchdogs, and their seconds."""
-        return self.service.endpoint.scheduled(job.name.job)
+    def facts(self, job: Submitted, seconds: float) -> Facts:
+        """What the service has counted of a job."""
+        counted = self.service.endpoint.followed(job.name.job)
+        return Facts("", job.name.job, True, resumed=job.resumed, **counted)
 
     def settle(self, job: Submitted) -> None:
         """Wait a little for a job's executors to report."""
@@ -314,8 +332,8 @@ def run(
     job = begin(functions, program, asked, lambda held, name: park(held, functions.job_directory(name)))
     with finished(functions, job):
         submitted(job)
-        report, counts = collect(functions, job, storage, asked)
-    return Outcome(report, report.usage, counts)
+        report = collect(functions, job, storage, asked)
+        return Outcome(report, report.usage, functions.counts())
 
 
 def _check_packages() -> None:

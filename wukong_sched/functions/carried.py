@@ -10,9 +10,9 @@ import contextlib
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from wukong_sched.functions.news import told
 from wukong_sched.functions.places import Places
@@ -67,14 +67,14 @@ class Functions(Protocol):
     def look(self, job: Submitted) -> Callable[[], str]:
         """What tells, asked now and then, why no function can do anything; it may help, too."""
 
-    def counts(self) -> Mapping[str, Any]:
-        """What the service has counted since it began."""
-
-    def watched(self, job: Submitted) -> tuple[int, float]:
-        """Invocations of a job's watchdogs, and their seconds."""
+    def facts(self, job: Submitted, seconds: float) -> Facts:
+        """What is known, beside what its executors have written, of a job that took so long."""
 
     def settle(self, job: Submitted) -> None:
         """Wait a little for a job's executors to report."""
+
+    def check(self, job: Submitted) -> None:
+        """Raise InfrastructureError if the functions that a job was given to have ended, and all that they stored."""
 
     def finish(self, submitted: Submitted, *, over: bool) -> None:
         """Leave nothing of a job behind, whether it is over or not."""
@@ -120,12 +120,11 @@ def begin(
 
 def collect(
     functions: Functions, job: Submitted, storage: Storage, wishes: Wishes = NONE, seconds: float = math.inf
-) -> tuple[Report, Mapping[str, Any]]:
+) -> Report:
     """Wait for a job, put its wanted tiles into the storage, and say what it did; it is not finished yet.
 
     Raises as `Submitted.wait`.
     """
-    before = functions.counts()
     job.wait(_watching(functions, job, wishes), seconds, wishes.glance if wishes.meanwhile is not None else CHECK)
     for blocks in job.blocks():
         storage.put(blocks)
@@ -133,10 +132,9 @@ def collect(
     usages = job.usages()
     if wishes.trace is not None:
         job.traced_into(wishes.trace)
-    after = functions.counts()
-    retried, throttled = (after.get(name, 0) - before.get(name, 0) for name in ("retried", "throttled"))
-    facts = Facts("", job.name.job, True, 0, retried, throttled, job.resumed, *functions.watched(job))
-    return Report(sum(each.tasks for each in usages), len(usages), job.seconds(), usages, facts), after
+    seconds = job.seconds(usages)
+    facts = functions.facts(job, seconds)
+    return Report(sum(each.tasks for each in usages), len(usages), seconds, usages, facts)
 
 
 def _watching(functions: Functions, job: Submitted, wishes: Wishes) -> Callable[[], str]:

@@ -78,14 +78,22 @@ class Endpoint:
         """Invoke with this event again and again, until a response is ``"over"``."""
         self._ask([self._request("PUT", f"/schedules/{name}?every={seconds}", payload)])
 
-    def scheduled(self, name: str) -> tuple[int, float]:
-        """Invocations of a schedule so far, and their seconds."""
-        found = json.loads(self._ask([self._request("GET", f"/schedules/{name}")])[0].body)
-        return int(found["invocations"]), float(found["seconds"])
-
     def unschedule(self, name: str) -> None:
         """End a schedule."""
         self._ask([self._request("DELETE", f"/schedules/{name}")])
+
+    def follow(self, job: str) -> None:
+        """Have what is done for a job counted from now on, until it is forgotten."""
+        self._ask([self._request("PUT", f"/jobs/{job}")])
+
+    def followed(self, job: str) -> dict[str, Any]:
+        """What was done for a job, by the names of `service.JobCounts`; nothing, if nobody follows it."""
+        found: dict[str, Any] = json.loads(self._ask([self._request("GET", f"/jobs/{job}")])[0].body)
+        return found
+
+    def forget(self, job: str) -> None:
+        """Have a job followed no longer."""
+        self._ask([self._request("DELETE", f"/jobs/{job}")])
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""

@@ -116,24 +116,16 @@ class Execution:
         )
 
     def run(self) -> None:
-        """Pump the executor to its end."""
-        renewer = self._process.renewer
-        renewer.seconds = self._job.plan.renewal
-        renewer.hold(self._lease)
+        """Pump the executor to its end; if that raises there is nothing to report: its successor counts the attempt."""
         forget_peak()
         try:
             with marked():
                 self._pump.pump()
-        except BaseException:
-            self._reported = True  # its successor counts it, as if the process had ended
-            raise
         finally:
-            renewer.drop()
             self._metered.close()
             self._storage.close()
             # Whatever still refers to this executor must not keep its blocks until the collector comes by.
             self._pump.memory.clear()
-            self._report()
 
     # ---- what the pump calls
 
@@ -194,9 +186,9 @@ class Execution:
             self._process.cloud.objects().put(
                 {cause_key(name): signed_cause(self._pump.error, self._process.key, name)}
             )
-        self._report()
+        self.report()
 
-    def _report(self) -> None:
+    def report(self) -> None:
         """Once, and only if the record was ours to the end; when the job has been swept nothing is written any more."""
         if self._reported or not self._lease.started or self._pump.lost:
             return
@@ -216,7 +208,7 @@ class Execution:
     def _measured(self) -> Usage:
         """What this executor did and used, but for saying so."""
         usage, process, saved = self._meter.usage, self._process, Usage()
-        usage.billed_seconds = time.monotonic() - self._began
+        usage.billed_seconds, usage.ended = time.monotonic() - self._began, time.time()
         usage.peak_memory, usage.memory = recent_peak(), process.memory
         usage.retries = max(0, self._lease.attempts - 1)
         usage.moved(self._before, process.cloud.tallies())

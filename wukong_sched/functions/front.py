@@ -1,10 +1,12 @@
-"""The service's front door: Lambda's own Invoke request, so that boto3 talks to it unchanged, and seven requests more.
+"""The service's front door: Lambda's own Invoke request, so that boto3 talks to it unchanged, and nine requests more.
 
 ======  =============================================  ==========================================================
 POST    /2015-03-31/functions/{name}/invocations       Invoke: RequestResponse or Event, by X-Amz-Invocation-Type
 PUT     /schedules/{name}?every={seconds}              an event now and then, until a response says it is over
-GET     /schedules/{name}                              invocations so far, and the seconds for which they ran
 DELETE  /schedules/{name}
+PUT     /jobs/{job}                                    follow a job: count apart what the events that name it do
+GET     /jobs/{job}                                    these counts, as JSON
+DELETE  /jobs/{job}
 GET     /free                                          how many invocations could run at once
 GET     /quiet                                         whether nothing runs and nothing waits: 1 or 0
 GET     /quiet/{job}                                   the same of the events that name this job
@@ -19,9 +21,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -34,15 +35,6 @@ OVER = b'"over"'
 """The response that ends a schedule."""
 
 
-@dataclass(slots=True)
-class Spent:
-    """What a schedule took."""
-
-    invocations: int = 0
-    seconds: float = 0.0
-    """Each invocation's rounded up to milliseconds, as it is billed."""
-
-
 @dataclass(eq=False, slots=True)
 class Schedule:
     """An event that is sent again and again."""
@@ -52,7 +44,6 @@ class Schedule:
     """From the end of one invocation to the next."""
     payload: bytes
     timer: asyncio.TimerHandle | None = None
-    spent: Spent = field(default_factory=Spent)
 
 
 class Front:
@@ -61,8 +52,6 @@ class Front:
     def __init__(self, service: Service, access_key: str) -> None:
         self._service, self._access_key = service, access_key
         self._schedules: dict[str, Schedule] = {}
-        self._spent: dict[str, Spent] = {}
-        """By schedules that were not ended by request."""
 
     def answer(self, request: Request, connection: Connection) -> None:
         """Reply to a request, at once or when its invocation is done."""
@@ -122,16 +111,13 @@ class Front:
 
     def _schedule(self, name: str, query: str, request: Request, connection: Connection) -> None:
         self._cancel(name)
-        spent = self._spent.setdefault(name, Spent())
-        schedule = Schedule(name, float(query.removeprefix("every=")), request.body, spent=spent)
+        schedule = Schedule(name, float(query.removeprefix("every=")), request.body)
         self._schedules[name] = schedule
         self._again(schedule)
         connection.reply(HTTPStatus.OK)
 
     def _again(self, schedule: Schedule) -> None:
-        def finished(body: bytes, seconds: float) -> None:
-            schedule.spent.invocations += 1
-            schedule.spent.seconds += math.ceil(1000 * seconds) / 1000
+        def finished(body: bytes) -> None:
             if self._schedules.get(schedule.name) is not schedule:
                 return  # it was cancelled meanwhile, or another took its name
             if body == OVER:
@@ -141,25 +127,33 @@ class Front:
 
         def tick() -> None:
             try:
-                self._service.send(schedule.payload, 0, finished)
+                self._service.send(schedule.payload, finished)
             except Throttled:
                 self._again(schedule)
 
         schedule.timer = asyncio.get_running_loop().call_later(schedule.seconds, tick)
 
-    def _scheduled(self, name: str, query: str, request: Request, connection: Connection) -> None:
-        spent = asdict(self._spent.get(name, Spent()))
-        connection.reply(HTTPStatus.OK, json.dumps(spent).encode(), JSON)
-
     def _unschedule(self, name: str, query: str, request: Request, connection: Connection) -> None:
         self._cancel(name)
-        self._spent.pop(name, None)
         connection.reply(HTTPStatus.OK)
 
     def _cancel(self, name: str) -> None:
         schedule = self._schedules.pop(name, None)
         if schedule is not None and schedule.timer is not None:
             schedule.timer.cancel()
+
+    # ---- jobs
+
+    def _follow(self, job: str, query: str, request: Request, connection: Connection) -> None:
+        self._service.follow(job)
+        connection.reply(HTTPStatus.OK)
+
+    def _followed(self, job: str, query: str, request: Request, connection: Connection) -> None:
+        connection.reply(HTTPStatus.OK, json.dumps(asdict(self._service.followed(job))).encode(), JSON)
+
+    def _forget(self, job: str, query: str, request: Request, connection: Connection) -> None:
+        self._service.forget(job)
+        connection.reply(HTTPStatus.OK)
 
 
 def refuse(connection: Connection, status: HTTPStatus, kind: str, message: str, **more: str) -> None:
@@ -180,6 +174,8 @@ ROUTES: dict[tuple[str, str], Callable[[Front, str, str, Request, Connection], N
     ("GET", "/quiet"): Front._quiet,
     ("GET", "/state"): Front._state,
     ("PUT", "/schedules/"): Front._schedule,
-    ("GET", "/schedules/"): Front._scheduled,
     ("DELETE", "/schedules/"): Front._unschedule,
+    ("PUT", "/jobs/"): Front._follow,
+    ("GET", "/jobs/"): Front._followed,
+    ("DELETE", "/jobs/"): Front._forget,
 }

@@ -46,6 +46,11 @@ def program_key(job: str) -> str:
     return f"{Keys(job).job_prefix}program"
 
 
+def began_key(job: str) -> str:
+    """Where it is said when the job was submitted, for whoever attaches: seconds since 1970, as text."""
+    return f"{Keys(job).job_prefix}began"
+
+
 def usage_key(job: str, token: str) -> str:
     """Where an executor says what it used; all of a job's with an empty token."""
     return f"{Keys(job).job_prefix}usage/{token}"

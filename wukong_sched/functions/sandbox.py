@@ -31,6 +31,16 @@ JOB, NEAR = re.compile(rb'"job": ?"([^"\\]*)"'), 300
 JSON = {"Content-Type": "application/json"}
 
 
+def job_in(payload: bytes) -> str:
+    """The job that an event names near its beginning; empty if it does not.
+
+    >>> job_in(b'{"job":"j","id":"a[0]"}')
+    'j'
+    """
+    found = JOB.search(payload, 0, NEAR)
+    return found[1].decode(errors="replace") if found else ""
+
+
 @dataclass(eq=False, slots=True)
 class Invocation:
     """One event on its way to a response."""
@@ -40,14 +50,15 @@ class Invocation:
     """Called once per attempt with the response, and whether it is an error's."""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     attempts: int = 0
+    watches: bool = False
+    """Whether a schedule sends it: it looks after its job, and is no part of the work."""
     job: str = field(init=False)
-    """What the event names so near its beginning; empty if it does not."""
+    """What the event names; empty if it does not."""
     started: float = 0.0
-    """When it was handed to a sandbox."""
+    """When this attempt was handed to a sandbox."""
 
     def __post_init__(self) -> None:
-        found = JOB.search(self.payload, 0, NEAR)
-        self.job = found[1].decode(errors="replace") if found else ""
+        self.job = job_in(self.payload)
 
     @property
     def seconds(self) -> float:

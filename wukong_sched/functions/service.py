@@ -4,24 +4,28 @@ A synchronous invocation is answered with its response; with all sandboxes busy 
 accepted at once and waits for a sandbox; if its invocation fails, it is retried twice with the same request id, and
 then dropped. A sandbox that asks for work takes what has waited longest; among those that wait, the last that worked
 is asked first, so that the others can end after a while without work.
+
+What is done for one job is counted apart from all else from the moment somebody follows the job, until it is forgotten:
+however many jobs come and go, what stays are the counts of those under way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from wukong_sched.functions.limits import ControlGroup, control_group
-from wukong_sched.functions.sandbox import Invocation, Sandbox
+from wukong_sched.functions.sandbox import Invocation, Sandbox, job_in
 from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.functions.template import Template
 
 Reply = Callable[[bytes, bool], None]
-Finished = Callable[[bytes, float], None]
-"""Told an event's last response, and the seconds for which it ran."""
+Finished = Callable[[bytes], None]
+"""Told an event's response."""
 
 
 class Throttled(Exception):
@@ -55,6 +59,37 @@ class Counts:
 
 
 @dataclass(slots=True)
+class JobCounts:
+    """What was done for one job. Seconds are each invocation's, rounded up to milliseconds as they are billed."""
+
+    attempts: int = 0
+    """Invocations of its executors, however they ended."""
+    attempt_seconds: float = 0.0
+    failed: int = 0
+    """Of these, the ones that raised, took too long, or ended with their sandbox."""
+    failed_seconds: float = 0.0
+    retried: int = 0
+    """Failed attempts that the service followed by another."""
+    throttled: int = 0
+    """Invocations that were refused."""
+    watched: int = 0
+    """Invocations of its watchdog, by schedule."""
+    watched_seconds: float = 0.0
+
+    def add(self, invocation: Invocation, is_error: bool = False) -> None:
+        """One more attempt, for as long as it has run."""
+        seconds = math.ceil(1000 * invocation.seconds) / 1000
+        if invocation.watches:
+            self.watched += 1
+            self.watched_seconds += seconds
+            return
+        self.attempts += 1
+        self.attempt_seconds += seconds
+        self.failed += is_error
+        self.failed_seconds += seconds * is_error
+
+
+@dataclass(slots=True)
 class Service:
     """Runs one function's invocations; all methods belong to the event loop's thread."""
 
@@ -73,6 +108,7 @@ class Service:
     _closed: bool = False
     _under_way: Counter[str] = field(default_factory=Counter)
     """Invocations that run or wait, by job."""
+    _followed: dict[str, JobCounts] = field(default_factory=dict)
 
     def provision(self) -> None:
         """Start the sandboxes that shall be there from the beginning."""
@@ -85,21 +121,18 @@ class Service:
         """Invoke and answer with the response and whether it is an error's; Throttled if nobody is free."""
         self._check(payload, self.settings.synchronous_payload)
         if self.free() <= 0:
-            self.counts.throttled += 1
-            raise Throttled("Rate Exceeded.")
+            raise self._throttled(payload)
         invocation = Invocation(payload, reply)
         invocation.done = lambda body, is_error: self._called(invocation, reply, body, is_error)
         self._enqueue(invocation)
 
-    def send(self, payload: bytes, retries: int | None = None, finished: Finished | None = None) -> str:
-        """Accept an event: its request id. `finished` hears of its end, after the retries."""
+    def send(self, payload: bytes, finished: Finished | None = None) -> str:
+        """Accept an event: its request id. A schedule's is not retried: `finished` hears of its end."""
         self._check(payload, self.settings.asynchronous_payload)
         if len(self._queue) >= self.settings.asynchronous_queue:
-            self.counts.throttled += 1
-            raise Throttled("Rate Exceeded.")
-        most = self.settings.retries if retries is None else retries
-        invocation = Invocation(payload, lambda body, is_error: None)
-        invocation.done = lambda body, is_error: self._sent(invocation, most, finished, body, is_error)
+            raise self._throttled(payload)
+        invocation = Invocation(payload, lambda body, is_error: None, watches=finished is not None)
+        invocation.done = lambda body, is_error: self._sent(invocation, finished, body, is_error)
         self._enqueue(invocation)
         return invocation.id
 
@@ -107,22 +140,30 @@ class Service:
         if len(payload) > limit:
             raise PayloadTooLarge(f"Request must be smaller than {limit} bytes for the Invoke operation")
 
+    def _throttled(self, payload: bytes) -> Throttled:
+        self.counts.throttled += 1
+        self._of(job_in(payload)).throttled += 1
+        return Throttled("Rate Exceeded.")
+
     def _called(self, invocation: Invocation, reply: Reply, body: bytes, is_error: bool) -> None:
         self._count(invocation, body, is_error)
         reply(body, is_error)
 
-    def _sent(self, invocation: Invocation, most: int, finished: Finished | None, body: bytes, is_error: bool) -> None:
+    def _sent(self, invocation: Invocation, finished: Finished | None, body: bytes, is_error: bool) -> None:
         self._count(invocation, body, is_error)
+        most = self.settings.retries if finished is None else 0
         if is_error and invocation.attempts <= most and not self._closed:
             self.counts.retried += 1
+            self._of(invocation.job).retried += 1
             self._later(self.settings.retry_seconds * 2 ** (invocation.attempts - 1), invocation)
             return
         self.counts.dropped += is_error
         if finished is not None:
-            finished(body, invocation.seconds)
+            finished(body)
 
     def _count(self, invocation: Invocation, body: bytes, is_error: bool) -> None:
         self.counts.invocations += 1
+        self._of(invocation.job).add(invocation, is_error)
         self._under_way[invocation.job] -= 1
         if not self._under_way[invocation.job]:
             del self._under_way[invocation.job]
@@ -142,6 +183,7 @@ class Service:
     # ---- sandboxes
 
     def _enqueue(self, invocation: Invocation) -> None:
+        invocation.started = 0.0
         self._under_way[invocation.job] += 1
         if self._idle:
             self._idle.pop().deliver(invocation)
@@ -196,6 +238,28 @@ class Service:
             invocation.attempts += 1
             invocation.done(failure, True)
         self._scale()
+
+    # ---- one job's counts
+
+    def follow(self, job: str) -> None:
+        """Count what is done for a job from now on, until it is forgotten."""
+        self._followed.setdefault(job, JobCounts())
+
+    def followed(self, job: str) -> JobCounts:
+        """What was done for a job; what runs of it counts as far as it has come."""
+        counts = replace(self._of(job))
+        for sandbox in self.sandboxes:
+            if sandbox.invocation is not None and sandbox.invocation.job == job:
+                counts.add(sandbox.invocation)
+        return counts
+
+    def forget(self, job: str) -> None:
+        """Follow a job no longer; whatever it still does counts for the service alone."""
+        self._followed.pop(job, None)
+
+    def _of(self, job: str) -> JobCounts:
+        """The counts of a job; those of one that nobody follows are made for this call alone."""
+        return self._followed.get(job) or JobCounts()
 
     # ---- what there is
 

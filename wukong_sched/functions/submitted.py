@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from wukong_sched.functions.cloud import Cloud, JobStorage
 from wukong_sched.functions.events import JobName, Message
 from wukong_sched.functions.plan import (
     Plan,
+    began_key,
     cancelled_key,
     cause_key,
     digest_of,
@@ -82,7 +83,12 @@ class Submitted:
     epoch: int = 0
     resumed: int = 0
     """How often it had to be resumed."""
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=time.time)
+    """When it was submitted, as far as this client knows, in seconds since 1970: other processes have other clocks."""
+    seen: bool = False
+    """Whether this client has seen it run."""
+    cancelled: bool = False
+    """Whether this client has cancelled it, or has seen that somebody had."""
 
     def begin(self, *, resume: bool = False) -> bool:
         """Write the plan of a new epoch and invoke who begins it; False if somebody else has done that.
@@ -159,6 +165,7 @@ class Submitted:
         pause, checked = FIRST_PAUSE, time.monotonic()
         moving = checked
         while (view := self.coordination.read()).state is State.RUNNING:
+            self.seen = True
             time.sleep(pause)
             now = time.monotonic()
             moving = moving if view.startable else now
@@ -180,7 +187,8 @@ class Submitted:
         self.watch(self.name)
 
     def _put_plan(self) -> None:
-        self.cloud.objects().put({program_key(self.name.job): self.signed, **self.beside})
+        job, began = self.name.job, repr(self.began).encode()
+        self.cloud.objects().put({program_key(job): self.signed, began_key(job): [began], **self.beside})
 
     def cause(self) -> BaseException | None:
         """The exception that ended the job."""
@@ -220,19 +228,26 @@ class Submitted:
             found: Any = signed.verify(data, self.key, key)
             trace.histories.update(found)
 
-    def seconds(self) -> float:
-        """Since this client has submitted the job, or attached to it."""
-        return time.perf_counter() - self.began
+    def seconds(self, usages: Sequence[Usage]) -> float:
+        """From the job's submission until now, or until the last of its executors ended if nobody here saw it run.
+
+        By the clocks of client and functions. If the word of the submission is lost with a server, from when this
+        client attached.
+        """
+        ended = max((usage.ended for usage in usages), default=0.0)
+        return max(0.0, (ended if ended and not self.seen else time.time()) - self.began)
 
     def cancel(self) -> None:
         """End the job: whatever runs of it stops at its next commit or renewal."""
+        self.cancelled = True
         self.cloud.objects().put({cancelled_key(self.name.job): [b"cancelled"]})
         self.coordination.sweep(State.CANCELLED)
 
     def is_cancelled(self) -> bool:
         """Whether somebody has cancelled it."""
         key = cancelled_key(self.name.job)
-        return key in self.cloud.objects().get([key])
+        self.cancelled = self.cancelled or key in self.cloud.objects().get([key])
+        return self.cancelled
 
     def sweep(self) -> None:
         """Leave nothing of the job behind but wanted tiles that outlive it, and for a day the word that it is over.
@@ -277,16 +292,20 @@ def attach(
     said: Callable[[], str] = lambda: "",
 ) -> Submitted:
     """A job that runs, or is done and not swept; LookupError if there is none. `share` counts if it is resumed."""
-    found = cloud.objects().get([program_key(job)])
-    if not found:
-        raise LookupError(f"there is no job {job}; it is over and was swept, or its name is another")
-    (data,) = found.values()
+    program, began = program_key(job), began_key(job)
+    found = cloud.objects().get([program, began])
+    if program not in found:
+        raise LookupError(f"there is no job {job}: it is over and was swept, the functions have ended, or its name is another")
+    data = found[program]
     digest = digest_of(data)
     plan = load_plan(data, key, job, digest)
     keys = Keys(job, plan.program.is_wanted if plan.keeps else never)
     name = JobName(job, digest, fingerprint(), plan.keeps)
     records, storage = cloud.coordination(job), cloud.storage(keys, key)
-    return Submitted(cloud, key, plan, [data], name, records, storage, watch, said, share)
+    submitted = Submitted(cloud, key, plan, [data], name, records, storage, watch, said, share)
+    if began in found:
+        submitted.began = float(bytes(found[began]))
+    return submitted
 
 
 def submit(

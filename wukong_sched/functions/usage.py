@@ -15,13 +15,13 @@ from wukong_sched.storage.objects import Tally
 
 Counts = dict[str, int]
 SUMS = ("tasks", "executors", "billed_seconds", "cold", "retries", "saved_codec", "saved_locality")
-MAXIMA = ("peak_memory", "memory")
+MAXIMA = ("peak_memory", "memory", "ended")
 BY_KEY = ("seconds", "bytes_read", "bytes_written", "requests", "puts", "gets")
 
 
 @dataclass(slots=True)
 class Usage:
-    """Sums; `peak_memory` and `memory` are maxima."""
+    """Sums; `peak_memory`, `memory` and `ended` are maxima."""
 
     tasks: int = 0
     executors: int = 0
@@ -48,6 +48,8 @@ class Usage:
     """Requests that are priced as writes, by tier."""
     gets: Counts = field(default_factory=dict)
     """Requests that are priced as reads, by tier."""
+    ended: float = 0.0
+    """When, in seconds since 1970 by the clock of its machine; 0: nobody says."""
 
     def add(self, other: Usage) -> None:
         """Take another's sums in."""

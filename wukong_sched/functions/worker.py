@@ -89,8 +89,10 @@ class Worker:
         renewer.hold(turn.lease)
         try:
             job = self._open(message, turn)
+            renewer.seconds = job.plan.renewal
             self.process.cloud.receive(message.tiles)
-            Execution(self.process, job, message, deadline, turn).run()
+            execution = Execution(self.process, job, message, deadline, turn)
+            execution.run()
         except Swept:  # its record is there, and that goes first
             turn.lease.commit(message.id, turn.token, Commit(turn.taken.seq, lost=("program", ())))
             return OVER
@@ -100,21 +102,20 @@ class Worker:
             return OVER
         finally:
             renewer.drop()
+        execution.report()
         return DONE
 
     def _open(self, message: Message, turn: Turn) -> Job:
-        """The job; if earlier attempts were ended, it is said that this one loads the program, until it has done so."""
-        job = message.name.job
-        notes = {trying_key(job, message.id): [LOADING.encode()]} if turn.lease.is_suspect else {}
-        objects = self.process.cloud.objects()
-        if notes:
-            objects.put(notes)
-        opened = self._opened(message.name)
-        if notes:
-            objects.delete(list(notes))
-        return opened
+        """The job. An attempt after others that were ended says, until it has the program, that it loads it."""
+        if not turn.lease.is_suspect:
+            return self._job_of(message.name)
+        objects, key = self.process.cloud.objects(), trying_key(message.name.job, message.id)
+        objects.put({key: [LOADING.encode()]})
+        job = self._job_of(message.name)
+        objects.delete([key])
+        return job
 
-    def _opened(self, name: JobName) -> Job:
+    def _job_of(self, name: JobName) -> Job:
         if self._job is None or self._job.name != name:
             if self._job is not None:
                 self._job.recent.clear()
