@@ -24,9 +24,8 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import scipy.linalg.cython_blas
-import scipy.linalg.cython_lapack
 from numpy.typing import NDArray
+from scipy.linalg import cython_blas, cython_lapack
 
 Block = NDArray[Any]
 
@@ -51,7 +50,7 @@ ROUTINES = {
 }
 """Name, with a type letter only where the types differ in their arguments -> library, arguments."""
 
-_MODULES = {"blas": scipy.linalg.cython_blas, "lapack": scipy.linalg.cython_lapack}
+_MODULES = {"blas": cython_blas, "lapack": cython_lapack}
 _SCALARS: dict[str, tuple[Any, Any]] = {
     "s": (ctypes.c_float, ctypes.c_float),
     "d": (ctypes.c_double, ctypes.c_double),

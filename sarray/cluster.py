@@ -52,8 +52,12 @@ FORMER: Mapping[str, tuple[str, str]] = {
     "services": ("further servers beside the scheduler", NO_SERVER),
     "worker_services": ("further servers beside the workers", NO_SERVER),
     "service_kwargs": ("parameters of such servers", NO_SERVER),
-    "processes": ("workers in processes or threads", "executor='functions' or executor='threads'"),
-    "threads_per_worker": ("threads of one worker", "one task at a time in each worker"),
+    "scheduler_kwargs": ("parameters of the scheduler", NO_SERVER),
+    "scheduler_sync_interval": ("number of seconds between looks at the scheduler", NO_SERVER),
+    "name": ("name in the scheduler's logs", NO_SERVER),
+    "local_directory": ("directory for blocks that did not fit into memory", "the system's directory, TMPDIR"),
+    "processes": ("switch between workers in processes and in threads", "executor='functions' or executor='threads'"),
+    "threads_per_worker": ("number of threads of one worker", "n_workers tasks at once, one in each worker"),
     "worker_class": ("class of the workers", "executor='threads', 'functions' or 'aws'"),
     "memory_limit": ("bytes that one worker might hold", "sarray.config(memory_limit=...)"),
     "proxy_address": ("address of the storage manager, which invoked large fan-outs", NO_PROXY),
@@ -89,6 +93,19 @@ FORMER: Mapping[str, tuple[str, str]] = {
     "debug_mode": ("whether it kept more about tasks for debugging", TRACE),
 }
 """{parameter: (what it meant, what is used now)}"""
+OF_CLIENTS: Mapping[str, tuple[str, str]] = {
+    "timeout": ("number of seconds to wait for the scheduler", NO_SERVER),
+    "set_as_default": ("switch for .compute() to run there", "it does, until the client is closed"),
+    "heartbeat_interval": ("time between signs of life to the scheduler", NO_SERVER),
+    "serializers": ("ways to send objects to the scheduler", NO_SERVER),
+    "deserializers": ("ways to receive objects from it", NO_SERVER),
+    "extensions": ("further handlers of its messages", NO_SERVER),
+    "direct_to_workers": ("whether to fetch results from the workers", "results come from the stores of the executor"),
+    "connection_limit": ("number of connections to the workers", NO_SERVER),
+}
+"""The same of distributed's clients, which take most of a cluster's too."""
+ADDRESSES = ("address", "scheduler_file")
+"""Its parameters that say where a scheduler is."""
 
 
 class FormerParameter(UserWarning):
@@ -100,18 +117,16 @@ class LocalCluster:
 
     `executor` is "threads", "functions" or "aws", as in `sarray.config`, which also says the default. Parameters of
     Wukong's and distributed's clusters (`FORMER`) are accepted; one `FormerParameter` warning says what is used
-    instead. Raises TypeError for any other, and ValueError for an executor that there is not.
+    instead. Raises TypeError for any other, and ValueError for an executor that there is not or a number of workers
+    below 0.
     """
 
     def __init__(self, n_workers: int | None = None, *, executor: str | None = None, **former: Any) -> None:
-        unknown = former.keys() - FORMER.keys()
-        if unknown:
-            known = ", ".join(["n_workers", "executor", *FORMER])
-            raise TypeError(f"LocalCluster has no parameter {sorted(unknown)[0]!r}; known: {known}")
+        if n_workers is not None and n_workers < 0:
+            raise ValueError(f"n_workers must be at least 1, or None for all processors, got {n_workers}")
         if executor is not None:
             _check_executor(executor)
-        if former:
-            warnings.warn(_advice(former), FormerParameter, stacklevel=2)
+        _advise("LocalCluster", former, FORMER)
         self.n_workers = n_workers or None
         self.executor = executor
 
@@ -137,9 +152,14 @@ def _check_executor(name: str) -> None:
         raise ValueError(f"there is no executor {name!r}; known: {', '.join(EXECUTORS)}")
 
 
-def _advice(former: Iterable[str]) -> str:
-    lines = [f"  {name}: was the {FORMER[name][0]}; now: {FORMER[name][1]}" for name in former]
-    return "\n".join(["these parameters connect to nothing any more:", *lines])
+def _advise(owner: str, former: Iterable[str], meanings: Mapping[str, tuple[str, str]]) -> None:
+    """Say to the caller's caller what is used instead of these parameters; TypeError for one that never was."""
+    for name in sorted(set(former) - meanings.keys()):
+        raise TypeError(f"{owner} has no parameter {name!r}; known: {', '.join(['n_workers', 'executor', *meanings])}")
+    lines = [f"  {name}: was the {meanings[name][0]}; now: {meanings[name][1]}" for name in former]
+    if lines:
+        text = "\n".join(["these parameters connect to nothing any more:", *lines])
+        warnings.warn(text, FormerParameter, stacklevel=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +191,7 @@ def _carried(program: Any, storage: Any, progress: Any) -> Any:
     with own_modules_by_value(anywhere=True):
         job = begin(remote.functions, program, wishes, remote.park)
     with finished(remote.functions, job):
-        report, _ = collect(remote.functions, job, storage, wishes)
+        report = collect(remote.functions, job, storage, wishes)
     return report
 
 
@@ -182,16 +202,31 @@ CARRIERS: Mapping[str, Any] = {"aws": _carried}
 class Client:
     """From now on, ``.compute()`` runs on this cluster, in every thread; until `close`, or the end of a ``with`` block.
 
-    Without a cluster: on the executor that `sarray.config` says. What was said last counts, be it a client,
-    `sarray.config` or ``dask.config.set(scheduler=...)``. Clients may be closed in any order, more than once, and in
-    any thread. ``.compute(scheduler=client.get)`` runs there in any case. `sarray.last_report` has the report, that of
-    Dask's collections too. An address of a scheduler is refused with TypeError, since there is none to connect to.
+    Without a cluster: on one made of `n_workers` and `executor`, or on what `sarray.config` says.
+    ``Client(n_workers=4)`` runs four tasks at once. Parameters of distributed's clients and clusters (`FORMER`,
+    `OF_CLIENTS`) are accepted as `LocalCluster` accepts them.
+
+    What was said last counts, be it a client, `sarray.config` or ``dask.config.set(scheduler=...)``. Clients may be
+    closed in any order, more than once, and in any thread. ``.compute(scheduler=client.get)`` runs there in any case.
+    `sarray.last_report` has the report, that of Dask's collections too. Raises TypeError for the address of a
+    scheduler, since there is none to connect to, and for workers or an executor other than a given cluster's.
     """
 
-    def __init__(self, cluster: LocalCluster | None = None) -> None:
-        if not isinstance(cluster, LocalCluster | None):
-            raise TypeError(f"Client takes a LocalCluster of this module, not {cluster!r}: Client(LocalCluster())")
-        self.cluster = cluster or LocalCluster()
+    def __init__(
+        self,
+        cluster: LocalCluster | None = None,
+        *,
+        n_workers: int | None = None,
+        executor: str | None = None,
+        **former: Any,
+    ) -> None:
+        for given in (cluster, *map(former.get, ADDRESSES)):
+            if not isinstance(given, LocalCluster | None):
+                raise TypeError(f"Client takes a LocalCluster of this module, not {given!r}: Client(LocalCluster())")
+        if cluster is not None and (n_workers is not None or executor is not None):
+            raise TypeError("a cluster has its own workers and executor: Client(LocalCluster(n_workers, executor=...))")
+        _advise("Client", former, {**FORMER, **OF_CLIENTS})
+        self.cluster = cluster or LocalCluster(n_workers, executor=executor)
         holds = settings()
         self.get = Get(self.cluster.executor or holds.executor, self.cluster.n_workers or holds.workers)
         self._stack = ExitStack()

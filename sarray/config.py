@@ -55,7 +55,7 @@ class Settings:
     split_every: int = 8
     """Blocks that one task of a tree reduction combines."""
     functions_concurrency: int | None = None
-    """Functions on this machine that run at once; None: as many as `workers`."""
+    """Functions on this machine that run at once, at most 256; None: as many as `workers`, if these are not more."""
     functions_memory: int = 2 * 2**30
     """Bytes of one function; those of AWS are taken to have as many."""
     functions_timeout: float = 900.0
@@ -100,12 +100,29 @@ def _above(least: int) -> Callable[[Any], int]:
     return parse
 
 
+def _functions(value: Any) -> int:
+    number = _above(1)(value)
+    if number > MOST_FUNCTIONS:
+        raise ValueError(f"must be at most {MOST_FUNCTIONS}, as each is a process of this machine")
+    return number
+
+
 def _whole(value: Any) -> int:
-    if isinstance(value, str):
-        return int(value)
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise ValueError("must be a whole number")
-    return operator.index(value)
+    read: Callable[[Any], int] = int if isinstance(value, str) else operator.index
+    refused = ValueError("must be a whole number, in digits")
+    if isinstance(value, bool):
+        raise refused
+    try:
+        return read(value)
+    except (ValueError, TypeError):
+        raise refused from None
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (ValueError, TypeError):
+        raise ValueError("must be a number of seconds") from None
 
 
 def _bytes(value: Any) -> int:
@@ -113,21 +130,21 @@ def _bytes(value: Any) -> int:
 
 
 def _seconds(value: Any) -> float:
-    seconds = float(value)
+    seconds = _number(value)
     if not seconds >= 0:
         raise ValueError("must not be negative")
     return seconds
 
 
 def _limit(value: Any) -> float:
-    seconds = float(value)
+    seconds = _number(value)
     if not 1 <= seconds <= LONGEST_TIMEOUT:
         raise ValueError("must be from 1 second to a week (604800), and many times as long as a task takes")
     return seconds
 
 
 def _linger(value: Any) -> float:
-    seconds = float(value)
+    seconds = _number(value)
     if not seconds >= 1:
         raise ValueError("must be at least 1 second, in which whoever started the functions can reach them")
     return seconds
@@ -171,7 +188,7 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "progress_delay": _seconds,
     "policy": _name("policy"),
     "split_every": _above(2),
-    "functions_concurrency": _above(1),
+    "functions_concurrency": _functions,
     "functions_memory": _memory,
     "functions_timeout": _limit,
     "functions_shape": _shape,
@@ -207,6 +224,8 @@ SECTIONS = ("functions", "aws")
 """First words of settings that are tables in TOML."""
 LEAST_MEMORY = 128 * 2**20
 """Bytes of the smallest function."""
+MOST_FUNCTIONS = 256
+"""Functions of one machine: their service has three files open for each, of 1,024 that systems usually allow."""
 LONGEST_TIMEOUT = 7 * 86400.0
 """Seconds; a job's records are kept as long, and clocks take any such number."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sarray.config import Settings
+from sarray.config import MOST_FUNCTIONS, Settings
 from sarray.job import workers_of
 from sarray.lambda_entry import CLASSES
 from sarray.parking import parked
@@ -22,7 +22,8 @@ MEMORY = 2048
 def remote(asked: Settings) -> Remote:
     """The functions that the settings ask for; arrays in memory are mapped, not copied, by them."""
     usual = Settings()
-    concurrency, memory = asked.functions_concurrency or workers_of(asked), asked.functions_memory >> 20
+    concurrency = asked.functions_concurrency or min(workers_of(asked), MOST_FUNCTIONS)
+    memory = asked.functions_memory >> 20
     names = ("shape", "timeout", "home", "linger")
     given = {name: getattr(asked, f"functions_{name}") for name in names}
     more = {name: value for name, value in given.items() if value != getattr(usual, f"functions_{name}")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from sarray.lower import Lowered
 from sarray.lowering.blocks import largest_block
@@ -84,14 +85,14 @@ class Plan:
         self, memory: int, workers: int, instead: str = "memory_limit to what is needed, or fewer workers"
     ) -> None:
         """Raise MemoryLimitError if `workers` tasks at once cannot fit `memory`, with what to set."""
-        for work in self.work:
-            needed = work.peak_bytes * workers
-            if needed > memory:
-                raise MemoryLimitError(
-                    f"{work.operation}: a task needs {format_bytes(work.peak_bytes)} for its blocks, {workers} at a "
-                    f"time need {format_bytes(needed)}, and the memory limit is {format_bytes(memory)}; "
-                    f"{work.smaller(memory / needed)}, or set {instead}"
-                )
+        needed = self.peak_bytes * workers
+        if needed > memory:
+            largest = max(self.work, key=attrgetter("peak_bytes"))
+            raise MemoryLimitError(
+                f"{largest.operation}: a task needs {format_bytes(self.peak_bytes)} for its blocks, {workers} at a "
+                f"time need {format_bytes(needed)}, and the memory limit is {format_bytes(memory)}; "
+                f"{largest.smaller(memory / needed)}, or set {instead}"
+            )
 
 
 def plan_of(lowered: Lowered) -> Plan:

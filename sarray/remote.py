@@ -11,7 +11,7 @@ import contextlib
 import math
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -29,7 +29,7 @@ from sarray.progress import bar
 from sarray.reports import remember
 from sarray.session_blas import arithmetic, single_threaded
 from wukong_sched.coordination.protocol import State
-from wukong_sched.errors import SchedulerError
+from wukong_sched.errors import InfrastructureError, SchedulerError
 from wukong_sched.functions.carried import Functions, Park, Wishes, begin, collect, finished
 from wukong_sched.functions.plan import face_key
 from wukong_sched.functions.submitted import ASTRAY, Submitted
@@ -62,7 +62,7 @@ def run(remote: Remote, job: Job) -> Report:
         name = new_id(remote)
         submitted = begin(remote.functions, job.lowered.program, wishes, remote.park, name)
         with finished(remote.functions, submitted):
-            report, _ = collect(remote.functions, submitted, Delivery(MemoryStorage(), job.places), wishes)
+            report = collect(remote.functions, submitted, Delivery(MemoryStorage(), job.places), wishes)
     return report
 
 
@@ -162,6 +162,8 @@ class SubmittedJob:
     _face: Face = field(repr=False)
     _report: Report | None = field(default=None, repr=False)
     _values: Any = field(default=None, repr=False)
+    _is_over: bool = field(default=False, repr=False)
+    """Whether it is known to have ended, whatever becomes of its records."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -173,19 +175,37 @@ class SubmittedJob:
         return f"SubmittedJob({self.id!r})"
 
     def done(self) -> bool:
-        """Whether it has ended, well or not.
+        """Whether it has ended, well or not; if so, then for ever.
 
-        A job whose records are lost has not: it is resumed. Raises InfrastructureError if that happens again and again.
+        A job whose records are lost has not, as far as anybody knows, unless it was cancelled: it is resumed, or else
+        whoever only asks would ask for ever. Raises InfrastructureError if that happens again and again, or if the
+        functions that it was given to have ended themselves.
         """
-        if self._report is not None:
-            return True
+        if not self._is_over:
+            with self._within_reach():
+                self._is_over = self._has_ended()
+        return self._is_over
+
+    def _has_ended(self) -> bool:
         view = self._submitted.coordination.read()
-        if view.state in ASTRAY and self._lock.acquire(blocking=False):  # whoever waits resumes it otherwise
+        if view.state not in ASTRAY or self._submitted.is_cancelled():
+            return view.state is not State.RUNNING
+        if self._lock.acquire(blocking=False):  # whoever waits resumes it otherwise
             try:
                 self._submitted.resume(view)
             finally:
                 self._lock.release()
-        return view.state is not State.RUNNING and view.state not in ASTRAY
+        return False
+
+    @contextlib.contextmanager
+    def _within_reach(self) -> Iterator[None]:
+        """InfrastructureError that says so if the functions have ended, or do meanwhile."""
+        self._remote.functions.check(self._submitted)
+        try:
+            yield
+        except InfrastructureError:
+            self._remote.functions.check(self._submitted)
+            raise
 
     def result(self, timeout: float | None = None) -> Any:
         """The values, in the shape that was asked for.
@@ -196,7 +216,8 @@ class SubmittedJob:
         """
         with self._lock:
             if self._report is None:
-                self._collect(math.inf if timeout is None else timeout)
+                with self._within_reach():
+                    self._collect(math.inf if timeout is None else timeout)
             return self._values
 
     def _collect(self, seconds: float) -> None:
@@ -204,11 +225,12 @@ class SubmittedJob:
         expressions = {each.expression.name: each.expression for each in arrays_in(self._face.value)}
         places = {name: Result(expression, taken) for name, expression in expressions.items()}
         try:
-            found, _ = collect(functions, self._submitted, Delivery(MemoryStorage(), places), seconds=seconds)
+            found = collect(functions, self._submitted, Delivery(MemoryStorage(), places), seconds=seconds)
         except SchedulerError:
-            functions.finish(self._submitted, over=False)
+            self.cancel()
             raise
         functions.finish(self._submitted, over=True)
+        self._is_over = True
         facts = replace(found.facts, executor=self._remote.name)
         self._report = remember(replace(found, facts=facts))
         self._values = self._shaped(places)
@@ -227,3 +249,4 @@ class SubmittedJob:
     def cancel(self) -> None:
         """End it: whatever runs of it stops soon, whoever waits for it hears of that, and nothing of it is left."""
         self._remote.functions.finish(self._submitted, over=False)
+        self._is_over = True

@@ -1,5 +1,6 @@
 import sarray as da
-from sarray.cluster import LocalCluster, Client
+from sarray.cluster import LocalCluster
+from reported import Client
 local_cluster = LocalCluster(host='0.0.0.0:8786',
                              proxy_address = '3.83.198.204',
                              num_fargate_nodes = 10)

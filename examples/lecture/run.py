@@ -1,4 +1,4 @@
-"""Run the lecture's programs, which know nothing of this script, and print what each did and would have cost.
+"""Run the lecture's programs on several executors and at other sizes; each prints what it did and would have cost.
 
 ``python examples/lecture/run.py gemm --executor threads functions --divide 10`` runs one with every size a tenth.
 """
@@ -16,7 +16,7 @@ import sarray as sa
 from sarray.cluster import FormerParameter
 
 HERE = Path(__file__).resolve().parent
-PROGRAMS = sorted(path.stem for path in HERE.glob("*.py") if path != Path(__file__).resolve())
+PROGRAMS = sorted({path.stem for path in HERE.glob("*.py")} - {"run", "reported"})
 SIZE = re.compile(r"\b[1-9][0-9]{3,}\b")
 """Numbers that are sizes: those of four figures and more."""
 
@@ -27,17 +27,18 @@ def divided(text: str, divisor: int) -> str:
 
 
 def run(program: str, executor: str, divisor: int) -> None:
-    """Run a program as it stands, but for its sizes, and print the report of its last computation."""
+    """Run a program as it stands, but for its sizes; its client prints the report of its last computation."""
     path = HERE / f"{program}.py"
     code = compile(divided(path.read_text(encoding="utf-8"), divisor), str(path), "exec")
+    print(f"{program} on {executor}:", flush=True)
     with sa.config(executor=executor), warnings.catch_warnings():
         warnings.simplefilter("ignore", FormerParameter)
         names: dict[str, Any] = {"__name__": "__main__"}
         try:
             exec(code, names)
         finally:
-            names["client"].close()
-        print(f"{program} on {executor}:\n{sa.last_report()}\n", flush=True)
+            if "client" in names:
+                names["client"].close()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

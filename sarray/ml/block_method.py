@@ -1,29 +1,33 @@
 """A method of a fitted estimator on every block of rows, lazily.
 
-What the method returns is found by calling it on two rows and on three, of zeros or of the samples that the estimator
-was fitted to: how many columns, of which type, how many arrays. A result that is as wide as there are rows, such as a
-covariance, has no blocks and is refused. Blocks of no rows never reach the estimator: most refuse them. Blocks of Dask
-arrays may be sparse matrices, whose rows `len` does not count.
+What the method returns is found by calling it on two rows and on more: how many columns, how many arrays, of which
+type. Rows of samples that the estimator was fitted to are tried, and zeros; the former say what is returned, and the
+type holds what both become. A block may still become something else, as nothing but all samples would tell: then its
+task fails. It is never cut to what was expected. A result that is as wide as there are rows, such as a covariance, has
+no blocks and is refused. Blocks of no rows never reach the estimator: most refuse them. Blocks of Dask arrays may be
+sparse matrices, whose rows `len` does not count.
 """
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarray.array import Array, identity_token
-from sarray.dtypes import numeric
+from sarray.array import Array, from_values, identity_token
+from sarray.dtypes import NUMERIC, numeric
 from sarray.grid import whole
 from sarray.lowering.map_blocks import Call, Frame, mapped
 from sarray.lowering.source import Held
-from sarray.ml.rows import is_dask, lazy, whole_rows
+from sarray.ml.labels import plain
+from sarray.ml.rows import is_dask, lazy, rows_of_dask, whole_rows
 from wukong_sched.grid import Grid
 
 TEXT = "U"
@@ -45,12 +49,24 @@ class Method:
 
     def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
         """What the method makes of these rows; of none, none."""
+        expected = block.shape[0], *self.tail
         if not block.shape[0]:
-            return np.empty((0, *self.tail), self.dtype)
+            return np.empty(expected, self.dtype)
         found = together(getattr(self.estimator, self.name)(block, **self.options))
-        if self.dtype.kind == found.dtype.kind in TEXT and found.dtype.itemsize > self.dtype.itemsize:
-            raise ValueError(f"{self.name}: {found.dtype} of a block does not fit {self.dtype}, which classes_ has")
+        if found.shape != expected:
+            self._refuse(f"a block of shape {block.shape} became {found.shape}", f"{expected}")
+        if self.dtype.kind in TEXT and found.dtype.kind == "O":
+            found = plain(found)
+        if not holds(self.dtype, found.dtype):
+            self._refuse(f"a block became {found.dtype}", f"{self.dtype}, which cannot hold it")
         return found.astype(self.dtype, copy=False)
+
+    def _refuse(self, story: str, expected: str) -> NoReturn:
+        raise ValueError(
+            f"{self.name}: {story}, and by the rows that were tried the result is {expected}; let the estimator return "
+            f"the same type and as many columns whatever the rows, fit to samples that tell, or call {self.name} with "
+            "X.compute() if that fits into memory"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,16 @@ class BlockScore:
         blank = not rows or any(not each.any() for each in weights)  # scikit-learn refuses weights all zero
         score = 0.0 if blank else float(self.estimator.score(block, **options))
         return np.array([score * rows if self.mean else score])
+
+
+def holds(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
+    """Whether a type holds all values of another; no number is meant to become a string.
+
+    >>> integers, floats, words = np.dtype("i8"), np.dtype("f8"), np.dtype("U21")
+    >>> holds(floats, integers), holds(integers, floats), holds(words, integers)
+    (True, False, False)
+    """
+    return (dtype.kind not in TEXT or other.kind in TEXT) and np.can_cast(other, dtype, "safe")
 
 
 def dense(found: Any) -> NDArray[Any]:
@@ -87,6 +113,50 @@ def together(found: Any) -> NDArray[Any]:
     return np.concatenate([part if part.ndim == 2 else part[:, None] for part in parts], axis=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A sparse matrix as something to slice, whose slices are dense: no more of it than is read."""
+
+    matrix: Any
+    """In compressed rows."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        return tuple(self.matrix.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of elements."""
+        found: np.dtype[Any] = self.matrix.dtype
+        return found
+
+    @property
+    def ndim(self) -> int:
+        """Two."""
+        return len(self.shape)
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        return dense(self.matrix[index])
+
+
+def lazy_like(x: Any, found: Any) -> Any:
+    """What an estimator returned, with a row for each of x, as lazy as x is; a list or tuple if it is one."""
+    if isinstance(found, (list, tuple)):
+        return type(found)(lazy_like(x, each) for each in found)
+    values: Any = Filled(found.tocsr()) if hasattr(found, "tocsr") else dense(found)
+    if is_dask(x):
+        return rows_of_dask(x, values)
+    values = plain(values) if isinstance(values, np.ndarray) else values
+    grids = _array(x).expression.chunks[0], *(whole(extent) for extent in values.shape[1:])
+    return from_values(values, grids, _native(values.dtype), None)
+
+
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type as arrays have it, which may be of strings; TypeError if they cannot."""
+    return dtype if dtype.kind in TEXT else numeric(dtype, "ParallelPostFit")
+
+
 def call_blocks(
     estimator: Any, token: str, name: str, x: Any, known: Any = None, options: Mapping[str, Any] | None = None
 ) -> Any:
@@ -100,13 +170,20 @@ def call_blocks(
     if not x.ndim:
         raise ValueError(f"{name}: expected an array of samples, got shape (); write X[None, None] for one number")
     whole_rows(name, x, x.chunks if is_dask(x) else _array(x).chunks)
-    found = _tried(estimator, name, x, known, options)
-    one = together(found)
-    dtype = one.dtype if is_dask(x) else _plain(one.dtype, estimator)
-    method = Method(estimator, name, one.shape[1:], dtype, options)
+    results = _tried(estimator, name, x, known, options)
+    found, each = results[0], [together(result) for result in results]
+    both = functools.reduce(functools.partial(_common, objects=is_dask(x)), [one.dtype for one in each])
+    tail, dtype = each[0].shape[1:], both if is_dask(x) else _plain(both, estimator)
     whose = identity_token(token) if options else token  # values of options may be anything, arrays among them
-    result = map_rows(method, f"{whose}-{name}", x, one.shape[1:], dtype)
+    result = map_rows(Method(estimator, name, tail, dtype, options), f"{whose}-{name}", x, tail, dtype)
     return type(found)(_columns(result, found)) if isinstance(found, (list, tuple)) else result
+
+
+def _common(first: np.dtype[Any], other: np.dtype[Any], objects: bool) -> np.dtype[Any]:
+    """The type of two results, both numbers or both strings, and perhaps objects; else the first one's."""
+    kinds = {first.kind, other.kind}
+    alike = len(kinds) == 1 or kinds <= {*NUMERIC} or (objects and "O" in kinds)
+    return np.result_type(first, other) if alike else first
 
 
 def _plain(dtype: np.dtype[Any], estimator: Any) -> np.dtype[Any]:
@@ -127,46 +204,47 @@ def _array(x: Any) -> Array:
     return found
 
 
-def _tried(estimator: Any, name: str, x: Any, known: Any, options: Mapping[str, Any]) -> Any:
-    """What the method makes of two rows, of the first probe that it takes; the error of the last if it takes none."""
-    probes, method = _probes(estimator, name, x, known), getattr(estimator, name)
+def _tried(estimator: Any, name: str, x: Any, known: Any, options: Mapping[str, Any]) -> list[Any]:
+    """What the method makes of each probe that it takes; if it takes none, the error of the first."""
+    results, errors, method = [], [], functools.partial(getattr(estimator, name), **options)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # whatever there is to say of the samples is said when they come
-        for each in probes[:-1]:
-            with suppress(Exception):  # whatever an estimator raises of rows that it does not know
-                return _by_rows(name, method(each[:2], **options), method(each, **options))
-        try:
-            two, three = method(probes[-1][:2], **options), method(probes[-1], **options)
-        except ValueError as error:
-            if x.ndim == 1 and "Expected 2D array" in str(error):
-                advice = "write X[:, None] for one feature, X[None, :] for one sample"
-                raise ValueError(f"{name}: expected 2D array, got shape {x.shape}; {advice}") from None
-            raise
-    return _by_rows(name, two, three)
+        for rows in _probes(estimator, name, x, known):
+            try:
+                count = len(rows)
+                results.append((count, method(rows[:2].copy()), method(rows)))  # which may work in place
+            except Exception as error:  # whatever an estimator raises of rows that it does not know
+                errors.append(error)
+    if not results:
+        if x.ndim == 1 and "Expected 2D array" in str(errors[0]):
+            advice = "write X[:, None] for one feature, X[None, :] for one sample"
+            raise ValueError(f"{name}: expected 2D array, got shape {x.shape}; {advice}") from None
+        raise errors[0]
+    return [_by_rows(name, *each) for each in results]
 
 
 def _probes(estimator: Any, name: str, x: Any, known: Any) -> list[NDArray[Any]]:
-    """Three rows that are as wide as those of x, of zeros and, if there are some, of known ones."""
+    """Three rows or more that are as wide as those of x: known ones, if there are some, and zeros."""
     tail = tuple(int(extent) for extent in x.shape[1:])
     found = [np.zeros((3, *tail), x.dtype)]
     if known is not None:
         with suppress(Exception):  # rows may have no way back, nor be of any type that x can have
-            rows = dense(estimator.transform(known)) if name == "inverse_transform" else known
-            rows = rows.take(range(3), axis=0, mode="wrap")
+            rows = dense(estimator.transform(known.copy())) if name == "inverse_transform" else known
+            rows = rows.take(range(max(3, len(rows))), axis=0, mode="wrap")
             if rows.shape[1:] == tail:
-                found.append(rows if x.dtype.kind in ANYTHING else rows.astype(x.dtype))
+                found.insert(0, rows if x.dtype.kind in ANYTHING else rows.astype(x.dtype))
     return found
 
 
-def _by_rows(name: str, two: Any, three: Any) -> Any:
-    """What became of two rows; ValueError unless there is a row for each, as wide as those of three rows."""
-    few, more = ([part.shape for part in parts_of(each)] for each in (two, three))
-    if few != [(2, *shape[1:]) for shape in few] or more != [(3, *shape[1:]) for shape in few]:
+def _by_rows(name: str, count: int, two: Any, more: Any) -> Any:
+    """What became of more rows than two; ValueError unless there is a row for each, as wide as those of two rows."""
+    few, many = ([part.shape for part in parts_of(each)] for each in (two, more))
+    if few != [(2, *shape[1:]) for shape in few] or many != [(count, *shape[1:]) for shape in few]:
         raise ValueError(
-            f"{name}: 2 rows became {' and '.join(map(str, few))}, 3 rows {' and '.join(map(str, more))}; block by "
-            "block each row must become one, however many there are; call it with X.compute() if that fits into memory"
+            f"{name}: 2 rows became {' and '.join(map(str, few))}, {count} rows {' and '.join(map(str, many))}; "
+            "each row must become one, however many there are; call it with X.compute() if that fits into memory"
         )
-    return two
+    return more
 
 
 def _columns(result: Any, found: Sequence[Any]) -> list[Any]:
@@ -196,8 +274,7 @@ def map_rows(
     grid = Grid.regular(array.numblocks[0], 1) if one else array.expression.chunks[0]
     frame = Frame(array.numblocks, tuple(range(1, array.ndim)), tuple(range(1, len(tail) + 1)))
     chunks = (grid, *(whole(extent) for extent in tail))
-    kind = dtype if dtype.kind in TEXT else numeric(dtype, "ParallelPostFit")
-    call = Call(Held(token, function), frame, chunks, kind.str)
+    call = Call(Held(token, function), frame, chunks, _native(dtype).str)
     return Array(mapped((array.expression, *(each.expression for each in beside)), call))
 
 

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sarray.array import Array
 from sarray.grid import Chunks
 from sarray.mapping import map_blocks
+from sarray.ml.parameters import instead_of
 from sarray.random import Generator, default_rng
 
 RandomState = int | np.random.RandomState | np.random.Generator | None
@@ -25,6 +26,7 @@ ROWS = 1024
 """Rows that are multiplied at a time, which stay in cache."""
 
 
+@instead_of("sklearn.datasets.make_regression")
 def make_regression(
     n_samples: int = 100,
     n_features: int = 100,
@@ -86,6 +88,7 @@ def make_regression(
     return (X, y, weights) if coef else (X, y)
 
 
+@instead_of("sklearn.datasets.make_classification")
 def make_classification(
     n_samples: int = 100,
     n_features: int = 20,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import sklearn.metrics
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sarray.array import Array, as_array
-from sarray.mapping import map_blocks
+from sarray.ml.labels import comparable
 from sarray.ml.rows import is_dask, is_lazy, lazy, like_rows, weighed, with_shape
 
 
@@ -31,7 +30,8 @@ def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_w
     -------
     A lazy array without axes if an argument is lazy, else scikit-learn's own result.
 
-    Raises ValueError for shapes that do not fit, and for weights all zero: of lazy ones when the score is computed.
+    Raises ValueError for shapes that do not fit, for numbers compared with strings, and for weights all zero: of lazy
+    ones when the score is computed.
 
     >>> import numpy as np, sarray as sa
     >>> y = sa.asarray(np.array([0, 1, 1, 0]), chunks=2)
@@ -40,7 +40,8 @@ def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_w
     """
     if not any(map(is_lazy, (y_true, y_pred, sample_weight))):
         return sklearn.metrics.accuracy_score(y_true, y_pred, normalize=normalize, sample_weight=sample_weight)
-    true, predicted, weights, one = _aligned("accuracy_score", *_numbered(y_true, y_pred), sample_weight)
+    labels = comparable("accuracy_score", y_true, y_pred)
+    true, predicted, weights, one = aligned("accuracy_score", *labels, sample_weight)
     right = true == predicted
     right = right if right.ndim == 1 else right.all(axis=1)
     if weights is not None:
@@ -88,10 +89,10 @@ def r2_score(
         options = {"multioutput": multioutput, "force_finite": force_finite}
         return sklearn.metrics.r2_score(y_true, y_pred, sample_weight=sample_weight, **options)
     combine = _combining(multioutput)
-    true, predicted, weights, one = _aligned("r2_score", y_true, y_pred, sample_weight)
+    true, predicted, weights, one = aligned("r2_score", y_true, y_pred, sample_weight)
     if true.shape[0] < 2:
         raise ValueError(f"r2_score: needs two samples, got {true.shape[0]}")
-    true, predicted = (_floats(each) if each.ndim == 2 else _floats(each)[:, None] for each in (true, predicted))
+    true, predicted = (floats(each) if each.ndim == 2 else floats(each)[:, None] for each in (true, predicted))
     weights = 1.0 if weights is None else weights[:, None]
     total = (true * 0.0 + weights).sum(axis=0) * one
     residual = (weights * (true - predicted) ** 2).sum(axis=0)
@@ -99,7 +100,7 @@ def r2_score(
     return combine(_ratios(residual, spread, force_finite), spread)
 
 
-def _floats(values: Any) -> Any:
+def floats(values: Any) -> Any:
     """The same as floating-point numbers: squares of small integers do not fit their type, and bool has no -."""
     return values.astype(np.float64) if values.dtype.kind in "biu" else values
 
@@ -121,39 +122,7 @@ def _combining(multioutput: Any) -> Callable[[Any, Any], Any]:
     return averaged
 
 
-@dataclass(frozen=True, slots=True)
-class Positions:
-    """Where labels are among sorted ones; -1 if they are not."""
-
-    labels: NDArray[Any]
-
-    def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
-        """As many numbers as labels."""
-        found = np.minimum(np.searchsorted(self.labels, block), max(len(self.labels) - 1, 0))
-        positions: NDArray[Any] = np.where(self.labels[found] == block, found, -1) if len(self.labels) else found - 1
-        return positions
-
-
-def _numbered(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-    """Labels as numbers that are the same where the labels are, unless they are numbers already, or Dask's."""
-    given: list[Any] = [each if is_lazy(each) else np.asarray(each) for each in (y_true, y_pred)]
-    if any(map(is_dask, given)) or not any(each.dtype.kind in "USO" for each in given):
-        return y_true, y_pred
-    known = [each.astype(str) for each in given if isinstance(each, np.ndarray)]
-    if not known and given[0].shape != given[1].shape:
-        return np.empty(given[0].shape), np.empty(given[1].shape)  # only shapes matter: they are refused
-    if not known:
-        same = map_blocks(np.equal, given[0], given[1].rechunk(given[0].chunks), dtype=bool)
-        return same, np.ones(same.shape, bool)
-    positions = Positions(np.unique(np.concatenate([each.ravel() for each in known])))
-    first, second = (
-        positions(each.astype(str)) if isinstance(each, np.ndarray) else map_blocks(positions, each, dtype=np.int64)
-        for each in given
-    )
-    return first, second
-
-
-def _aligned(name: str, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any]:
+def aligned(name: str, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any]:
     """All as arrays whose rows are cut alike, and 1 if a weight is not zero; if one is Dask's, for Dask to cut."""
     dask = any(map(is_dask, (y_true, y_pred, sample_weight)))
     first, second = ((_for_dask if dask else _as_lazy)(each) for each in (y_true, y_pred))

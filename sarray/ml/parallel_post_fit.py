@@ -9,28 +9,30 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sarray.array import identity_token
-from sarray.creation import from_array
-from sarray.ml.block_method import call_blocks, dense
-from sarray.ml.post_fit_score import METRICS, default_metric, own_score, weights_taken
-from sarray.ml.rows import in_memory, is_dask, is_lazy, lazy, rows_of_dask
+from sarray.ml.block_method import call_blocks, dense, lazy_like
+from sarray.ml.post_fit_score import default_metric, handed_on, lazy_metric, own_score, weights_taken
+from sarray.ml.rows import in_memory, is_dask, is_lazy, lazy, with_shape
 
 SEED = "random_state"
 WEIGHTS = {"sample_weight"}
 """Parameters of `partial_fit` that go with rows."""
 METHODS = (
-    "fit", "partial_fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "transform",
-    "inverse_transform", "score",
+    "fit", "fit_transform", "fit_predict", "partial_fit", "predict", "predict_proba", "predict_log_proba",
+    "decision_function", "transform", "inverse_transform",
 )  # fmt: skip
-"""Methods whose parameters are the estimator's."""
+"""Methods whose parameters are the estimator's; those of `score` may be the scorer's."""
+KNOWN = 8
+"""Rows of the samples that are kept, to try methods on."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -103,20 +105,18 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     @_if_has("fit_transform")
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """`fit`, and the same samples transformed."""
-        if lazy(X) is None or not hasattr(self.estimator, "transform"):
-            return self._like(X, self._fitted("fit_transform", X, y, fit_params))
-        return self.fit(X, y, **fit_params).transform(X)
+        """`fit`, and the same samples transformed, by the estimator's own way to do both: not all transform alike."""
+        return self._fitted_like("fit_transform", X, y, fit_params)
 
     @_if_has("fit_predict")
     def fit_predict(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """`fit`, and the labels of the same samples."""
-        return self._like(X, self._fitted("fit_predict", X, y, fit_params))
+        return self._fitted_like("fit_predict", X, y, fit_params)
 
     @_if_has("partial_fit")
     def partial_fit(self, X: Any, y: Any = None, **fit_params: Any) -> ParallelPostFit:
         """Fit on to more samples, of a lazy array block after block; results that are lazy still keep the old state."""
-        fitted = self._trained()
+        fitted, fit_params = self._trained(), self._routed("partial_fit", fit_params)
         estimator = clone(self.estimator) if fitted is None else copy.deepcopy(fitted)
         array = lazy(X)
         if array is None:
@@ -135,17 +135,24 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     def _fitted(self, method: str, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
         """Fit a clone by one of its methods, and return what that returns."""
         estimator, samples = clone(self.estimator), in_memory(X)
-        given = {name: in_memory(value) for name, value in fit_params.items()}
+        given = {name: in_memory(value) for name, value in self._routed(method, fit_params).items()}
         call = getattr(estimator, method)
         targets = (in_memory(y),) if y is not None or _takes_targets(call) else ()
         found = call(samples, *targets, **given)
         self._keep(estimator, samples)
         return found
 
+    def _fitted_like(self, method: str, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
+        """What a method that fits returns, as lazy as X is."""
+        if is_dask(X):
+            with_shape(X)  # before anything is fitted
+        found = self._fitted(method, X, y, fit_params)
+        return lazy_like(X, found) if is_lazy(X) else found
+
     def _keep(self, estimator: Any, samples: Any) -> None:
-        """This is the fitted estimator from now on: its state has a new name, and two rows that it takes are kept."""
+        """This is the fitted estimator from now on: its state has a new name, and a few rows that it takes are kept."""
         self.estimator_ = estimator
-        self._kept = estimator, identity_token("estimator"), _first_rows(samples)
+        self._kept = estimator, identity_token("estimator"), _some_rows(samples)
 
     def _trained(self) -> Any:
         """The estimator fitted here, or the given one if it is fitted; None if neither is."""
@@ -162,15 +169,6 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         fitted, token, rows = self.__dict__.get("_kept", (None, "", None))
         known = _learned_row(self.estimator_) if rows is None else rows
         return (token if fitted is self.estimator_ else identity_token("estimator")), known
-
-    def _like(self, X: Any, found: Any) -> Any:
-        """Results that are in memory, as lazy as X is."""
-        array = lazy(X)
-        if array is None or not isinstance(found, np.ndarray):
-            return found
-        if is_dask(X):
-            return rows_of_dask(X, found)
-        return from_array(found, chunks=(array.chunks[0], *found.shape[1:]))
 
     # -- what blocks become -------------------------------------------------------------------------------------------
 
@@ -204,8 +202,14 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         """Samples that `transform` takes to X."""
         return self._called("inverse_transform", X, options)
 
+    @_if_has("score_samples")
+    def score_samples(self, X: Any) -> Any:
+        """A score of each sample: how normal it is, or the logarithm of its density."""
+        return self._called("score_samples", X, {})
+
     def _called(self, name: str, X: Any, options: dict[str, Any]) -> Any:
         check_is_fitted(self)
+        options = self._routed(name, options)
         if not is_dask(X) and lazy(X) is None:
             return getattr(self.estimator_, name)(X, **options)
         token, known = self._state()
@@ -215,11 +219,14 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any = None, **options: Any) -> Any:
         """The score by `scoring`, or the estimator's own; a lazy number of lazy samples.
 
-        Lazy are accuracy, the coefficient of determination, and scores of scikit-learn's clusterers and densities, to
-        which `y` means nothing. By any other `scoring` predictions are computed here, in parallel, and read into
-        memory. TypeError for a score that is no sum over samples, and for options that it does not take.
+        Lazy are accuracy, the coefficient of determination, the deviance that generalized linear models explain, and
+        scores of scikit-learn's clusterers and densities, to which `y` means nothing. By any other `scoring`
+        predictions are computed here, in parallel, and read into memory. TypeError for a score that is no sum over
+        samples, for options that it does not take, and without targets that it needs; ValueError for those options
+        that somebody on the way keeps.
         """
         check_is_fitted(self)
+        options = self._routed("score", options)
         if not is_lazy(X) and not is_lazy(y):
             own = self.scoring is None
             return self.estimator_.score(X, y, **options) if own else self._scored(self.scoring, X, y, options)
@@ -227,11 +234,17 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         if metric is None:
             if not is_lazy(X):
                 return self.estimator_.score(X, in_memory(y), **options)
-            return own_score(self.estimator_, self._state()[0], X, options)
+            given = handed_on(self.estimator_, options)
+            return own_score(self.estimator_, self._state()[0], X, given)
         if self.scoring is None:
+            options = dict(handed_on(self.estimator_, options))
             weights_taken(self.estimator_, options)
-        if isinstance(metric, str) and metric in METRICS:
-            return METRICS[metric](y, self.predict(X), **options)
+        compute = lazy_metric(metric)
+        if compute is not None:
+            if y is None:
+                whose = type(self.estimator_).__name__
+                raise TypeError(f"the score of {whose} compares predictions with targets; write score(X, y)")
+            return compute(y, self.predict(X), **options)
         return self._scored(metric, X, in_memory(y), {name: in_memory(value) for name, value in options.items()})
 
     def _scored(self, metric: Any, X: Any, y: Any, options: dict[str, Any]) -> Any:
@@ -254,11 +267,23 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         return self.estimator_.get_feature_names_out(input_features)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Who asks for parameters, where scikit-learn's metadata routing is on: the estimator, for each method."""
-        mapping = MethodMapping()
-        for each in METHODS:
+        """Who asks for parameters, where scikit-learn's metadata routing is on: the estimator, for each method.
+
+        For `score` that is what was given as `scoring`, if anything was.
+        """
+        mapping, scores = MethodMapping(), MethodMapping().add(caller="score", callee="score")
+        for each in METHODS if self.scoring is not None else (*METHODS, "score"):
             mapping.add(caller=each, callee=each)
-        return MetadataRouter(owner=type(self).__name__).add(estimator=self.estimator, method_mapping=mapping)
+        router = MetadataRouter(owner=type(self).__name__).add(estimator=self.estimator, method_mapping=mapping)
+        return router if self.scoring is None else router.add(scorer=get_scorer(self.scoring), method_mapping=scores)
+
+    def _routed(self, method: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Those of the options that are asked for, where metadata are routed; else all of them."""
+        if not options or not get_config()["enable_metadata_routing"]:
+            return options
+        whose = "scorer" if method == "score" and self.scoring is not None else "estimator"
+        found: dict[str, Any] = process_routing(self, method, **options)[whose][method]
+        return found
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters; among the deep ones ``random_state``, if the estimator has it, for who fixes it by that name."""
@@ -294,10 +319,11 @@ def _is_fitted(estimator: Any) -> bool:
     return True
 
 
-def _first_rows(samples: Any) -> Any:
-    """Two rows of arrays, frames, lists or sparse matrices as an array of their own; None of none."""
+def _some_rows(samples: Any) -> Any:
+    """A few rows, from all over arrays, frames, lists or sparse matrices, as an array of their own; None of none."""
     with suppress(Exception):  # samples may be anything that an estimator takes, and need not be cut
-        rows = dense(samples[:2]).copy()
+        count = samples.shape[0] if hasattr(samples, "shape") else len(samples)
+        rows = dense(samples[:: max(1, count // KNOWN)][:KNOWN]).copy()
         return rows if len(rows) else None
     return None
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def instead_of(original: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """Decorates ``__init__``: another parameter is a TypeError that names it, those known, and scikit-learn's class.
+def instead_of(original: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorates ``__init__`` or a function: another parameter is a TypeError naming it, those known, and the original.
 
     >>> class PCA:
     ...     @instead_of("sklearn.decomposition.PCA")
@@ -21,17 +22,17 @@ def instead_of(original: str) -> Callable[[Callable[P, None]], Callable[P, None]
     TypeError: PCA: there is no parameter tol here; known: n_components; for it use sklearn.decomposition.PCA
     """
 
-    def decorated(init: Callable[P, None]) -> Callable[P, None]:
-        known = list(inspect.signature(init).parameters)[1:]
+    def decorated(call: Callable[P, R]) -> Callable[P, R]:
+        known = [each for each in inspect.signature(call).parameters if each != "self"]
         name = original.rpartition(".")[2]
 
-        @functools.wraps(init)
-        def checked(*arguments: P.args, **parameters: P.kwargs) -> None:
+        @functools.wraps(call)
+        def checked(*arguments: P.args, **parameters: P.kwargs) -> R:
             for other in parameters.keys() - {*known}:
                 raise TypeError(
                     f"{name}: there is no parameter {other} here; known: {', '.join(known)}; for it use {original}"
                 )
-            init(*arguments, **parameters)
+            return call(*arguments, **parameters)
 
         return checked
 

@@ -8,18 +8,27 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.covariance import EllipticEnvelope
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.feature_selection import RFE, RFECV
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegressionCV, RANSACRegressor
+from sklearn.linear_model import (
+    GammaRegressor,
+    LogisticRegressionCV,
+    PoissonRegressor,
+    RANSACRegressor,
+    TweedieRegressor,
+)
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
 from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.utils.metadata_routing import process_routing
 
 from sarray.array import Array
 from sarray.ml.block_method import BlockScore, map_rows
+from sarray.ml.deviance import Deviance
 from sarray.ml.linear_regression import LinearRegression
 from sarray.ml.metrics import accuracy_score, r2_score
 from sarray.ml.rows import is_dask, is_lazy, lazy, like_rows, rows_of_dask, weighed, whole_rows, with_shape
@@ -44,10 +53,18 @@ OWNERS: Mapping[type, str] = {
     LinearRegression: "r2",
 }
 """Classes that define `score`, and the metrics that it computes of predictions."""
+POWERS: Mapping[type, Callable[[Any], float]] = {
+    PoissonRegressor: lambda model: 1.0,
+    GammaRegressor: lambda model: 2.0,
+    TweedieRegressor: lambda model: float(model.power),
+}
+"""Generalized linear models, whose score is the share of Tweedie's deviance that they explain; the deviance's power."""
 FOLDS = {LogisticRegressionCV, RFECV}
 """Classes whose `score` is by their parameter `scoring`."""
 WITHIN: Mapping[type, str] = {RANSACRegressor: "estimator_", RFE: "estimator_", SelfTrainingClassifier: "estimator_"}
 """Classes whose `score` is that of an estimator within, and where that is."""
+KEEPING = {RANSACRegressor, SelfTrainingClassifier}
+"""Those of them that hand no weights on, unless metadata are routed."""
 
 
 def default_metric(estimator: Any) -> Any:
@@ -64,7 +81,15 @@ def default_metric(estimator: Any) -> Any:
     owner = _owner(last)
     if owner in FOLDS and last.scoring not in (None, "warn"):
         return last.scoring
-    return ("accuracy" if is_classifier(last) else "r2") if owner in FOLDS else OWNERS.get(owner)
+    if owner in FOLDS:
+        return "accuracy" if is_classifier(last) else "r2"
+    powers = [power(last) for kind, power in POWERS.items() if isinstance(last, kind) and owner in kind.__mro__]
+    return Deviance(*powers) if powers else OWNERS.get(owner)
+
+
+def lazy_metric(metric: Any) -> Callable[..., Any] | None:
+    """What computes a metric of lazy targets and predictions lazily, if anything does."""
+    return METRICS.get(metric) if isinstance(metric, str) else metric if isinstance(metric, Deviance) else None
 
 
 def _owner(estimator: Any) -> type:
@@ -72,17 +97,41 @@ def _owner(estimator: Any) -> type:
     return next((each for each in type(estimator).__mro__ if "score" in vars(each)), object)
 
 
+def _within(estimator: Any) -> tuple[str, Any] | None:
+    """The estimator that one asks for its score, and the name by which it routes to that: "" if it does not."""
+    if isinstance(estimator, FrozenEstimator):
+        return "", estimator.estimator
+    if hasattr(estimator, "steps"):
+        name, last = estimator.steps[-1]
+        return name, last
+    place = WITHIN.get(_owner(estimator))
+    return ("estimator", getattr(estimator, place)) if place else None
+
+
 def _last(estimator: Any) -> Any:
     """The estimator that scores: the last step of a pipeline, and what is within one that asks that for its score."""
-    while True:
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
+    while (found := _within(estimator)) is not None:
+        estimator = found[1]
+    return estimator
+
+
+def handed_on(estimator: Any, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of the options reaches the estimator that scores; ValueError, where scikit-learn's is, if nothing may."""
+    is_routed = get_config()["enable_metadata_routing"]
+    while options and estimator is not None:
+        name, inner = _within(estimator) or ("", None)
+        if name and is_routed:
+            options = process_routing(estimator, "score", **options)[name]["score"]
         elif hasattr(estimator, "steps"):
-            estimator = estimator.steps[-1][1]
-        elif (owner := _owner(estimator)) in WITHIN:
-            estimator = getattr(estimator, WITHIN[owner])
-        else:
-            return estimator
+            options = {option: value for option, value in options.items() if value is not None}
+        elif not is_routed and (_owner(estimator) in KEEPING or hasattr(estimator, "best_estimator_")):
+            raise ValueError(
+                f"Passing extra keyword arguments to {type(estimator).__name__}.score is only supported if metadata "
+                f"are routed: leave {', '.join(options)} out, or sklearn.set_config(enable_metadata_routing=True) and "
+                "say who takes it: estimator.set_score_request(sample_weight=True)"
+            )
+        estimator = inner
+    return options
 
 
 def _scoring(estimator: Any) -> Any:

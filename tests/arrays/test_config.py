@@ -9,8 +9,10 @@ import pytest
 import sarray as sa
 from sarray.config import KEYS, NAMES, Settings
 from sarray.executors import EXECUTORS
+from sarray.local_functions import remote
 from sarray.policies import POLICIES
 from sarray.sizes import format_bytes, format_count, parse_bytes
+from wukong_sched.drivers.functions import LocalFunctions
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +97,12 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"worker": 2}, TypeError, "did you mean 'workers'.*known: workers, memory_limit"),
         ({"workers": 0}, ValueError, "workers=0 is not possible: must be at least 1"),
-        ({"workers": "many"}, ValueError, "workers='many'"),
+        ({"workers": "many"}, ValueError, "workers='many' is not possible: must be a whole number, in digits"),
+        ({"workers": "1e3"}, ValueError, "workers='1e3' is not possible: must be a whole number, in digits"),
+        ({"workers": ""}, ValueError, "workers='' is not possible: must be a whole number, in digits"),
+        ({"functions_concurrency": 257}, ValueError, "must be at most 256, as each is a process of this machine"),
+        ({"functions_timeout": ""}, ValueError, "functions_timeout='' is not possible: must be a number of seconds"),
+        ({"functions_linger": None}, ValueError, "functions_linger=None is not possible: must be a number of seconds"),
         ({"memory_limit": "much"}, ValueError, "'4GiB'"),
         ({"split_every": 1}, ValueError, "at least 2"),
         ({"progress": "perhaps"}, ValueError, "expected one of"),
@@ -123,6 +130,22 @@ def test_the_least_values_are_possible() -> None:
     with sa.config(functions_timeout=1, functions_linger="1", functions_shape="aws", workers="1") as found:
         assert (found.functions_timeout, found.functions_linger) == (1.0, 1.0)
         assert (found.functions_shape, found.workers) == ("aws", 1)
+
+
+def test_more_workers_than_a_machine_has_functions_are_as_many_as_it_has() -> None:
+    with sa.config(workers=100_000) as asked:
+        assert concurrency(asked) == 256
+    with sa.config(workers=3) as asked:
+        assert concurrency(asked) == 3
+    with sa.config(workers=3, functions_concurrency=256) as asked:
+        assert concurrency(asked) == 256
+
+
+def concurrency(asked: Settings) -> int:
+    """Functions at once on this machine; none starts before there is a job."""
+    functions = remote(asked).functions
+    assert isinstance(functions, LocalFunctions)
+    return functions.function.concurrency
 
 
 def test_names_are_those_of_the_tables() -> None:

@@ -99,3 +99,12 @@ def test_factors_too_large_are_not_answered_with_chunks() -> None:
     a = sa.ones((4000, 2000), chunks=(100, -1))
     with pytest.raises(sa.MemoryLimitError, match=r"tsqr needs whole blocks of \(2000, 2000\); use fewer columns"):
         sa.tsqr(a).R.compute(memory_limit="40MiB")
+
+
+def test_the_largest_task_says_what_memory_is_needed() -> None:
+    """Whoever sets the limit to what the error asks for shall not be asked for more."""
+    sums = [sa.from_array(np.ones((size, size)), -1).sum() for size in (100, 300, 200)]
+    work = sums[0] + sums[1] + sums[2]
+    with pytest.raises(sa.MemoryLimitError, match=r"task needs 703\.1 KiB .*2 at a time need 1\.4 MiB,"):
+        work.compute(memory_limit="100KiB", workers=2)
+    assert float(work.compute(memory_limit=2 * work.plan().peak_bytes, workers=2)) == 140_000

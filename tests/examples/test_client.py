@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
+import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dask
 import dask.array
+import distributed
 import pytest
 
 import sarray as sa
-from sarray.cluster import Client, LocalCluster
+from sarray.cluster import FORMER, OF_CLIENTS, Client, FormerParameter, LocalCluster
 
 
 def elsewhere(function: Any) -> Any:
@@ -119,3 +123,66 @@ def test_reports_of_dasks_collections_are_those_of_ours() -> None:
 def test_an_executor_that_there_is_not_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="'typo'; known: threads, serial, functions"):
         Client(LocalCluster(executor="typo"))
+
+
+def test_dasks_common_signature_needs_no_cluster() -> None:
+    with pytest.warns(FormerParameter) as said, Client(n_workers=3, threads_per_worker=1, memory_limit="1GB") as client:
+        assert (client.cluster.n_workers, sa.settings().workers) == (3, 3)
+        assert dask.array.ones(8, chunks=2).sum().compute() == 8
+    assert len(said) == 1 and said[0].filename == __file__
+    text = str(said[0].message)
+    assert "threads_per_worker: was the number of threads of one worker; now: n_workers tasks at once" in text
+    assert "memory_limit: was the bytes that one worker might hold; now: sarray.config(memory_limit=...)" in text
+    assert "n_workers:" not in text
+
+
+def test_no_more_calls_run_at_once_than_there_are_workers() -> None:
+    running, most = [], []
+
+    def count(_: int) -> None:
+        running.append(None)
+        most.append(len(running))
+        time.sleep(0.01)
+        running.pop()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FormerParameter)
+        client = Client(n_workers=2, threads_per_worker=4, executor="threads")
+    with client:
+        dask.compute(*(dask.delayed(count)(n) for n in range(20)))
+    assert max(most) <= 2
+
+
+@pytest.mark.parametrize("name", OF_CLIENTS)
+def test_parameters_of_dasks_clients_are_said_to_mean_nothing(name: str) -> None:
+    meant, now = OF_CLIENTS[name]
+    with pytest.warns(FormerParameter) as said, Client(LocalCluster(executor="serial"), **{name: 1}):
+        assert sa.settings().executor == "serial"
+    assert f"{name}: was the {meant}; now: {now}" in str(said[0].message)
+
+
+def test_every_parameter_of_dasks_client_and_cluster_is_known() -> None:
+    given: set[str] = set()
+    for kind in (distributed.Client, distributed.LocalCluster):
+        kinds = inspect.signature(kind).parameters.values()
+        given |= {each.name for each in kinds if each.kind is not inspect.Parameter.VAR_KEYWORD}
+    assert given - FORMER.keys() - OF_CLIENTS.keys() == {"n_workers", "address", "scheduler_file"}
+
+
+def test_a_client_takes_a_cluster_or_what_makes_one() -> None:
+    for options in ({"n_workers": 2}, {"executor": "serial"}):
+        with pytest.raises(TypeError, match=r"Client\(LocalCluster\(n_workers, executor=...\)\)"):
+            Client(LocalCluster(), **options)  # type: ignore[arg-type]
+    for address in ({"address": "tcp://10.0.0.1:8786"}, {"scheduler_file": "/tmp/scheduler.json"}):
+        with pytest.raises(TypeError, match=r"not '.*': Client\(LocalCluster\(\)\)"):
+            Client(**address)
+    with pytest.raises(TypeError, match="Client has no parameter 'gpus'; known: n_workers, executor, host"):
+        Client(gpus=1)
+    with pytest.raises(ValueError, match="'typo'; known: threads, serial, functions"):
+        Client(executor="typo")
+
+
+@pytest.mark.parametrize("make", [LocalCluster, lambda count: Client(n_workers=count)])
+def test_a_negative_number_of_workers_is_refused_at_once(make: Any) -> None:
+    with pytest.raises(ValueError, match=r"n_workers must be at least 1.*-3"):
+        make(-3)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +22,7 @@ from tests.house.tree import ROOT
 from wukong_sched.drivers import threads
 
 LECTURE = ROOT / "examples" / "lecture"
+PROGRAMS = sorted({path.stem for path in LECTURE.glob("*.py")} - {"run", "reported"})
 CLUSTER = """\
 local_cluster = LocalCluster(host='0.0.0.0:8786',
                              proxy_address = '3.83.198.204',
@@ -59,6 +62,14 @@ def runner() -> ModuleType:
     return module
 
 
+@pytest.fixture(autouse=True)
+def beside_the_programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where Python looks when it is given a script: in its directory, for as long as a test lasts."""
+    monkeypatch.syspath_prepend(LECTURE)
+    yield
+    sys.modules.pop("reported", None)
+
+
 def test_the_slides_programs_differ_in_imports_only() -> None:
     for name, slide in {"gemm": GEMM, "gemm_dask": GEMM, "svc": SVC}.items():
         lines = (LECTURE / f"{name}.py").read_text(encoding="utf-8").splitlines(keepends=True)
@@ -67,6 +78,13 @@ def test_the_slides_programs_differ_in_imports_only() -> None:
 
 
 README = {
+    "single_node": """\
+example_computation = delayed(incr)(5)
+
+# Start the workload.
+result = example_computation.compute()
+print("Result: %d" % result)
+""",
     "delayed_chain": """\
 # Linear 3-Node DAG
 a = delayed(incr)(5)
@@ -117,7 +135,43 @@ def test_wukongs_programs_differ_in_imports_only(name: str) -> None:
     imports, cluster, rest = text.partition(CLUSTER)
     assert cluster and rest.endswith(README[name])
     assert all(line.startswith(("import ", "from ")) for line in imports.splitlines())
-    assert "from sarray.cluster import LocalCluster, Client\n" in imports
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_program_says_what_it_did(name: str) -> None:
+    imports = (LECTURE / f"{name}.py").read_text(encoding="utf-8").partition(CLUSTER)[0]
+    assert imports.endswith("from sarray.cluster import LocalCluster\nfrom reported import Client\n")
+
+
+@pytest.mark.parametrize("executor", ["threads", "functions"])
+@pytest.mark.parametrize(("program", "tasks"), [("single_node", 1), ("tree_reduction", 1023)])
+def test_a_program_started_directly_prints_its_report(program: str, tasks: int, executor: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, str(LECTURE / f"{program}.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SARRAY_EXECUTOR": executor},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count(f": {tasks} tasks in") == ended.stdout.count("read     written") == 1
+    assert ended.stdout.startswith("Result: 6\n") == (program == "single_node")
+    assert ("invocations (" in ended.stdout) == (executor == "functions")
+    assert "host: was the address on which the static scheduler listened" in ended.stderr
+
+
+def test_a_client_reports_once_and_only_what_it_saw(capsys: pytest.CaptureFixture[str]) -> None:
+    reported = importlib.import_module("reported")
+    sa.ones(4, chunks=2).sum().compute()
+    with reported.Client():
+        pass
+    assert capsys.readouterr().out == ""
+    client = reported.Client()
+    sa.ones(4, chunks=2).sum().compute()
+    client.close()
+    client.close()
+    assert capsys.readouterr().out == f"{sa.last_report()}\n\n"
 
 
 @pytest.mark.parametrize("executor", ["threads", "functions"])
@@ -133,7 +187,7 @@ def test_delayed_programs_print_results_and_reports(
 
 
 @pytest.mark.filterwarnings("ignore:Increasing number of chunks")  # Dask's word on its own product of the slide
-@pytest.mark.parametrize("program", sorted(path.stem for path in LECTURE.glob("*.py") if path.stem != "run"))
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_computes_with_our_scheduler(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = counted(monkeypatch)
     runner().run(program, "threads", 100)
@@ -145,7 +199,7 @@ def test_a_program_computes_with_our_scheduler(program: str, monkeypatch: pytest
 def test_the_programs_run_on_functions(capsys: pytest.CaptureFixture[str]) -> None:
     runner().main(["--executor", "functions", "--divide", "40"])
     printed = capsys.readouterr().out
-    assert printed.count("invocations (") == printed.count(" on functions:") >= 8
+    assert printed.count("invocations (") == printed.count(" on functions:") == len(PROGRAMS)
 
 
 def test_a_plain_compute_of_dask_reaches_our_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_arrays_come_back_as_they_are(functions: LocalFunctions) -> None:
 
 def test_an_exception_ends_the_job_with_its_story_and_cause(functions: LocalFunctions) -> None:
     with pytest.raises(
-        TaskError, match=r"fail: block \(3,\) of array 'value' failed: ZeroDivisionError: three"
+        TaskError, match=r"fail: block \(4,\) of array 'value' failed: ZeroDivisionError: three"
     ) as info:
         wanted(programs.tree(8, programs.fail), functions)
     assert isinstance(info.value.__cause__, ZeroDivisionError)

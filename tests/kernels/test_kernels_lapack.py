@@ -102,6 +102,34 @@ def test_modules_without_linear_algebra_do_not_load_scipy() -> None:
     )
 
 
+INTERRUPTED = """
+import sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("scipy.") and {there!r} in sys.modules:
+            sys.meta_path.remove(self)
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+try:
+    import kernels.lapack
+except KeyboardInterrupt:
+    print("interrupted")
+import numpy as np
+from kernels.lapack import routine
+print(routine("potrf", "d")(b"L", 1, np.array([[4.0]]), 1))
+"""
+
+
+@pytest.mark.parametrize("there", ["scipy", "scipy.linalg", "scipy.linalg._flapack", "scipy.linalg.cython_lapack"])
+def test_an_import_that_ctrl_c_ended_is_made_up_for(there: str) -> None:
+    """SciPy's package then lacks, as attributes, the modules that had been imported before."""
+    command = [sys.executable, "-c", INTERRUPTED.format(there=there)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.split() == ["interrupted", "0"]
+
+
 def test_costs_add_and_scale() -> None:
     total = Cost(1, 2, 3) + Cost(10, 20, 30).scaled(2)
     assert total == Cost(21, 42, 63)

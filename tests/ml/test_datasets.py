@@ -156,6 +156,14 @@ def test_parameters_out_of_range_are_named(make: Any, options: dict[str, Any], m
         make(**options)
 
 
+@pytest.mark.parametrize(("make", "other"), [(make_regression, "effective_rank"), (make_classification, "return_X_y")])
+def test_parameters_of_scikit_learn_that_are_not_here_are_named(make: Any, other: str) -> None:
+    name = make.__name__
+    message = f"{name}: there is no parameter {other} here; known: n_samples, n_features, .* sklearn.datasets.{name}"
+    with pytest.raises(TypeError, match=message):
+        make(10, **{other: 2})
+
+
 def test_generators_draw_the_seed() -> None:
     for made in (np.random.RandomState, np.random.default_rng):
         one, other = made(3), made(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
@@ -61,6 +62,14 @@ def test_validation_scores_are_those_without(scoring: str | None) -> None:
     np.testing.assert_array_equal(cross_val_score(wrapped, X, Y, cv=3, scoring=scoring), plain)
     own = ParallelPostFit(LogisticRegression(), scoring=scoring)
     np.testing.assert_array_equal(cross_val_score(own, X, Y, cv=3), plain)
+
+
+def test_lazy_samples_of_dask_are_validated_by_a_scoring_that_is_given() -> None:
+    model, lazy = ParallelPostFit(LogisticRegression()), da.from_array(X, (50, -1))
+    plain = cross_val_score(LogisticRegression(), X, Y, cv=3)
+    np.testing.assert_array_equal(cross_val_score(model, lazy, Y, cv=3, scoring="accuracy"), plain)
+    with pytest.raises(TypeError, match=r"compute first \(x.compute\(\)\[index\]\)"):
+        cross_val_score(model, sa.from_array(X, (50, -1)), Y, cv=3)
 
 
 def test_clones_have_parameters_and_no_state() -> None:

@@ -8,12 +8,24 @@ import dask.array as da
 import numpy as np
 import pytest
 import sklearn.decomposition
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from sklearn.covariance import EllipticEnvelope
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.feature_selection import RFE, RFECV
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression, LogisticRegressionCV, RANSACRegressor
+from sklearn.linear_model import (
+    GammaRegressor,
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    PoissonRegressor,
+    RANSACRegressor,
+    TweedieRegressor,
+)
+from sklearn.metrics import d2_tweedie_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputClassifier
@@ -23,6 +35,8 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 
 import sarray as sa
 from sarray.ml import ParallelPostFit
+from sarray.ml.deviance import Deviance
+from wukong_sched.errors import TaskError
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4))
@@ -127,6 +141,102 @@ def test_options_that_a_score_does_not_take_are_refused(estimator: Any, kind: st
     model = ParallelPostFit(estimator).fit(X)
     with pytest.raises(TypeError, match=r"takes no sample_weight; leave it out, or write score\(X.compute\(\), sample"):
         model.score(LAZY[kind], sample_weight=WEIGHTS)
+
+
+MODELS: dict[str, Any] = {
+    "poisson": PoissonRegressor(),
+    "gamma": GammaRegressor(),
+    "tweedie": TweedieRegressor(power=1.5),
+    "tweedie, normal": TweedieRegressor(power=0),
+    "tweedie, extreme": TweedieRegressor(power=-0.5, link="log"),
+    "tweedie, inverse": TweedieRegressor(power=3),
+    "last": make_pipeline(sklearn.decomposition.PCA(3), PoissonRegressor()),
+    "frozen": FrozenEstimator(GammaRegressor().fit(X, np.exp(X[:, 1]))),
+    "fewer features": RFE(PoissonRegressor()),
+}
+COUNTS = RNG.poisson(np.exp(X[:, 0])) + 1
+
+
+@pytest.mark.parametrize("kind", LAZY)
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("weights", [None, WEIGHTS, sa.from_array(WEIGHTS, 11), da.from_array(WEIGHTS, 11)])
+def test_scores_of_generalized_linear_models_are_shares_of_deviance(name: str, kind: str, weights: Any) -> None:
+    model = ParallelPostFit(MODELS[name]).fit(X, COUNTS)
+    given = {} if weights is None else {"sample_weight": weights}
+    found = model.score(LAZY[kind], COUNTS, **given)
+    expected = model.score(X, COUNTS, **dict.fromkeys(given, WEIGHTS))
+    assert not isinstance(found, float)
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+    assert expected != pytest.approx(model.score(X, COUNTS)) or not given
+
+
+@given(
+    st.sampled_from([-1.0, 0.0, 1.0, 1.3, 2.0, 2.5]),
+    st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10), st.floats(0, 1)), min_size=2, max_size=12),
+    st.integers(1, 12),
+)
+def test_the_share_of_deviance_is_scikit_learns(power: float, rows: list[Any], chunk: int) -> None:
+    y, predicted, weights = (np.array(each) for each in zip(*rows, strict=True))
+    assume((weights > 0.01).any() and np.ptp(y[weights > 0.01]) > 0.01)
+    found = Deviance(power)(sa.from_array(y, chunk), predicted, sample_weight=weights)
+    expected = d2_tweedie_score(y, predicted, sample_weight=weights, power=power)
+    assert float(found) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["sarray", "dask", "memory"])
+@pytest.mark.parametrize(("name", "least"), [("poisson", -1.0), ("gamma", 0.0), ("tweedie, inverse", 0.0)])
+def test_targets_that_no_distribution_has_are_refused(name: str, least: float, kind: str) -> None:
+    model = ParallelPostFit(MODELS[name]).fit(X, COUNTS)
+    bad = np.where(np.arange(60) == 33, least, COUNTS)
+    wrap: Any = {"sarray": lambda y: sa.from_array(y, 20), "dask": lambda y: da.from_array(y, 20), "memory": np.asarray}
+    with pytest.raises((ValueError, TaskError), match=r"Some value\(s\) of y are out of the valid range of the loss"):
+        float(model.score(LAZY["sarray"], wrap[kind](bad)))
+
+
+BLOBS = np.where(np.arange(60) < 9, -1, CLASSES)
+KEEPING: dict[str, tuple[Any, Any]] = {
+    "consensus": (RANSACRegressor(random_state=0), Y + X[:, 1]),
+    "consensus last": (make_pipeline(sklearn.decomposition.PCA(3), RANSACRegressor(random_state=0)), Y + X[:, 1]),
+    "labels of its own": (SelfTrainingClassifier(LogisticRegression()), BLOBS),
+    "search": (GridSearchCV(KMEANS, {"n_clusters": [2, 3]}, cv=2), Y),
+}
+
+
+@pytest.mark.parametrize("kind", LAZY)
+@pytest.mark.parametrize("name", KEEPING)
+def test_weights_that_scikit_learn_keeps_from_a_score_are_refused_alike(name: str, kind: str) -> None:
+    estimator, y = KEEPING[name]
+    model = ParallelPostFit(estimator).fit(X, y)
+    for samples in (X, LAZY[kind]):
+        with pytest.raises(ValueError, match=r"Passing extra keyword arguments to \w+\.score.* is only supported if"):
+            model.score(samples, y, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize("kind", LAZY)
+@pytest.mark.parametrize(("asked", "error"), [(False, TypeError), (None, UnsetMetadataPassedError)])
+def test_weights_that_are_routed_nowhere_are_refused_alike(
+    asked: bool | None, error: type[Exception], kind: str
+) -> None:
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = ParallelPostFit(consensus(asked))
+        for samples in (X, LAZY[kind]):
+            with pytest.raises(error):
+                model.score(samples, Y, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize("kind", LAZY)
+def test_weights_are_routed_as_in_memory(kind: str) -> None:
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = ParallelPostFit(consensus(True))
+        found = model.score(LAZY[kind], Y, sample_weight=WEIGHTS)
+        assert float(found) == pytest.approx(model.score(X, Y, sample_weight=WEIGHTS))
+        assert float(found) != pytest.approx(model.score(X, Y))
+
+
+def consensus(asked: bool | None) -> Any:
+    """A fitted pipeline whose last regression asks, or does not ask, for weights of scores."""
+    inner = LinearRegression().set_score_request(sample_weight=asked).set_fit_request(sample_weight=False)
+    return make_pipeline(sklearn.decomposition.PCA(3), RANSACRegressor(inner, random_state=0)).fit(X, Y + X[:, 1])
 
 
 class Other(KMeans):  # type: ignore[misc]

@@ -99,7 +99,7 @@ def test_codes_go_back() -> None:
 @pytest.mark.parametrize("wrap", [sa.from_array, da.from_array])
 def test_what_follows_the_number_of_rows_is_refused(wrap: Any) -> None:
     model = ParallelPostFit(GaussianProcessRegressor(optimizer=None)).fit(X[:20], X[:20, 0])
-    message = r"predict: 2 rows became \(2,\) and \(2, 2\), 3 rows \(3,\) and \(3, 3\).* call it with X.compute\(\)"
+    message = r"predict: 2 rows became \(2,\) and \(2, 2\), 8 rows \(8,\) and \(8, 8\).* call it with X.compute\(\)"
     for rows in (20, 2):
         with pytest.raises(ValueError, match=message):
             model.predict(wrap(X, (rows, -1)), return_cov=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -111,6 +112,28 @@ def test_it_ends_though_a_keeper_is_killed(tmp_path, position):
     assert answers(server.socket)
     server.stop()
     assert not any(map(alive, [*shells, server.pid])) and list(tmp_path.iterdir()) == []
+
+
+def test_it_ends_though_all_its_keepers_are_killed_at_once(tmp_path):
+    server = Valkey(tmp_path).start()
+    first = server.pid
+    kill_shells(server)
+    assert server.is_running() and answers(server.socket)
+    server.restart()
+    assert answers(server.socket) and not alive(first)
+    kill_shells(server)
+    shutil.rmtree(server.directory)  # as whoever owns the directory around it may, before
+    server.stop()
+    assert not alive(server.pid) and list(tmp_path.iterdir()) == []
+
+
+def kill_shells(server):
+    """Kill a server's keepers before one of them can see another's end."""
+    shells = [pid for pid in session(os.getsid(server.pid)) if pid != server.pid]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in shells:
+            os.kill(pid, number)
+    assert len(shells) == 3 and wait_for(lambda: not any(map(alive, shells)))
 
 
 def test_ctrl_c_does_not_reach_it(valkey):

@@ -193,9 +193,12 @@ class LocalFunctions:
         return attach(self.places, self.key, job, watch=self._watch, said=self._said)
 
     def check(self, job: Submitted) -> None:
-        """Raise InfrastructureError if the functions that a job was given to have ended; others may run by now."""
+        """Raise InfrastructureError if the functions that a job was given to have ended; others may run by now.
+
+        A forked child cannot say of its parent's.
+        """
         running = self._running
-        if running is None or running.places is not job.cloud or not running.is_whole():
+        if self._owner == os.getpid() and (running is None or not running.has(job) or not running.is_whole()):
             raise InfrastructureError(
                 f"job {job.name.job} is gone: {self._ended()}, and what they stored has gone with them; submit it again"
             )
@@ -209,8 +212,8 @@ class LocalFunctions:
         if running is None or not running.service.is_running():
             self.close()
             return
-        if running.places is not submitted.cloud:
-            return  # nothing is left of the functions that it was given to
+        if not running.has(submitted):
+            return  # what it was given to has ended, and left nothing
         if not over:
             submitted.cancel()
         name, endpoint = submitted.name.job, running.service.endpoint
@@ -286,6 +289,10 @@ class Running:
     def is_whole(self) -> bool:
         """Whether all processes live."""
         return self.service.is_running() and self.valkey.is_running()
+
+    def has(self, job: Submitted) -> bool:
+        """Whether a job was given to these, not to others that ran before."""
+        return self.places.server().address == job.cloud.server().address
 
     def is_quiet(self, seconds: float, job: str = "") -> bool:
         """Whether no function runs, or none of a job's, perhaps after so many seconds."""

@@ -128,6 +128,10 @@ class HomeFunctions(LocalFunctions):
             stack.callback(places.close)
             return Running(kept, places, kept, stack.pop_all())
 
+    def _ended(self) -> str:
+        why = "by a signal, or after some time without work (with sarray the setting functions.linger)"
+        return f"the functions of {self.home} have ended, {why}"
+
     def _agree(self, facts: Facts) -> None:
         """ValueError if the functions are not as was asked: jobs are planned for what was."""
         function, there = self.function, facts.limits()

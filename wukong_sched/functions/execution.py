@@ -36,6 +36,8 @@ HALF = 0.5
 """Part of a function's memory from which on it keeps none that it has freed."""
 LEAST = 0.1
 """Seconds that an executor works before it hands over, as far as its function has them."""
+PARTS = 4
+"""Into so many parts goes a function's memory: its task, and what is held, kept and fetched beside that."""
 FULL = 0.85
 """Part of a function's memory at which an executor hands over."""
 
@@ -87,7 +89,7 @@ class Execution:
         self._news = News(process.cloud.objects(), job.name.job, self._mark, job.plan.news, self._began)
         self._lease = turn.lease
         self._lease.ending = self._ending
-        policy = with_margin(job.plan.policy, deadline - turn.began)
+        policy = fitted(job.plan.policy, deadline - turn.began, process.memory)
         self._core = ExecutorState(job.plan.program, policy, message.id, deadline)
         self._storage = WriteBehind(WarmStorage(MeteredStorage(job.storage, self._meter), job.recent), process.writer)
         self._pump = Pump(self._surroundings(), self._core, turn.token)
@@ -218,17 +220,26 @@ class Execution:
         return usage
 
 
-def with_margin(policy: Policy, seconds: float) -> Policy:
-    """The policy, for a function that has so many seconds: if its margin leaves no time to work, their last tenth.
+def fitted(policy: Policy, seconds: float, memory: int = 0) -> Policy:
+    """The policy, for a function that has so many seconds and bytes (0: nobody knows), which may be less than planned.
 
-    A plan's policy may have been made for functions that have more.
+    If its margin leaves no time to work, that is the last tenth of it; what it holds, keeps and fetches beside a task is
+    a part of its memory each.
 
-    >>> with_margin(CostModel(margin=10.0), 9.0).margin, with_margin(CostModel(margin=10.0), 900.0).margin
+    >>> fitted(CostModel(margin=10.0), 9.0).margin, fitted(CostModel(margin=10.0), 900.0).margin
     (0.9, 10.0)
+    >>> fitted(CostModel(hold_bytes=1 << 28), 900.0, 1 << 28).hold_bytes >> 20
+    64
     """
-    if not isinstance(policy, CostModel) or seconds - policy.margin > LEAST:
+    if not isinstance(policy, CostModel):
         return policy
-    return replace(policy, margin=min(policy.margin, seconds / 10))
+    if seconds - policy.margin <= LEAST:
+        policy = replace(policy, margin=min(policy.margin, seconds / 10))
+    if not memory:
+        return policy
+    most = memory // PARTS
+    held, kept, fetched = (min(most, each) for each in (policy.hold_bytes, policy.cache_bytes, policy.batch_bytes))
+    return replace(policy, hold_bytes=held, cache_bytes=kept, batch_bytes=fetched)
 
 
 def _read(program: Any, tile: Tile, warm: Callable[[Tile], Any]) -> Any:

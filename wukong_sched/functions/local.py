@@ -20,6 +20,8 @@ from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.services.forked import by, hold_alone
 
 MODULE = "wukong_sched.functions"
+LOG = "functions.log"
+"""Name of the file in a service's directory that its functions print into, unless the settings name another."""
 PATIENCE = 10.0
 """Seconds that the service has to end by itself."""
 
@@ -69,7 +71,7 @@ def private_directory() -> Path:
 def start_service(settings: FunctionSettings, directory: Path | None = None) -> LocalService:
     """Start a service, which owns the directory, a new one unless given; InfrastructureError if it does not start."""
     home = private_path() if directory is None else directory
-    settings = replace(settings, path=settings.path or import_path(), log=settings.log or str(home / "functions.log"))
+    settings = replace(settings, path=settings.path or import_path(), log=settings.log or str(home / LOG))
     access_key = secrets.token_hex(16)
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", MODULE],

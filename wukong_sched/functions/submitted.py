@@ -295,7 +295,8 @@ def attach(
     program, began = program_key(job), began_key(job)
     found = cloud.objects().get([program, began])
     if program not in found:
-        raise LookupError(f"there is no job {job}: it is over and was swept, the functions have ended, or its name is another")
+        why = "it is over and was swept, or has gone with the functions that have ended, or its name is another"
+        raise LookupError(f"there is no job {job}: {why}")
     data = found[program]
     digest = digest_of(data)
     plan = load_plan(data, key, job, digest)

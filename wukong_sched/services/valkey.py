@@ -4,8 +4,8 @@ It ends with whoever started it, however that ends. The server's parent is a she
 which only this process holds open: when the pipe closes, by `stop`, by exit or by SIGKILL, the keeper kills the server
 and removes the directory, which it has made: whoever starts a server may be killed at any moment. (The kernel's own
 parent-death signal follows the thread that forked, and exists on Linux alone.) A second shell, the guard, reads from a
-pipe which only the keeper holds open, and does the same if the keeper is killed. All are in a session of their own, so
-that Ctrl-C in a terminal does not reach them.
+pipe which only the keeper holds open, and does the same if the keeper is killed. If both were, `stop` kills the server
+itself. All are in a session of their own, so that Ctrl-C in a terminal does not reach them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -49,12 +50,15 @@ mkdir -m 700 "$0" || exit 1
     wait $server 2>/dev/null
     rm -rf "$0"
     echo over
+    echo over >&3
 } | {
     read -r server
-    read -r word || { kill -9 $server; rm -rf "$0"; }
+    read -r word || { kill -9 $server; rm -rf "$0"; echo over >&3; }
 } >/dev/null 2>&1
 """
-"""The shell's script: directory and server's command line are its arguments. What it says ends when nothing is left."""
+"""The shell's script: directory and server's command line are its arguments. It says which process the server is, and
+`OVER` when nothing is left of it."""
+OVER = b"over\n"
 
 SETTINGS = {
     "port": "0",
@@ -178,9 +182,14 @@ class Valkey:
             return
         assert keeper.stdin is not None and keeper.stdout is not None
         keeper.stdin.close()
-        keeper.stdout.read()  # ends with keeper and guard
+        is_over = keeper.stdout.read().endswith(OVER)  # ends with keeper and guard
         keeper.stdout.close()
         keeper.wait()
+        if not is_over and self._lives():  # both were killed, and nobody else has ended it
+            os.kill(self.pid, signal.SIGKILL)
+            while self._lives():
+                time.sleep(TICK)
+            shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def tail(path: Path) -> str:

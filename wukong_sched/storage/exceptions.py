@@ -4,15 +4,25 @@ An exception is pickled as its class, called with `args`, and its attributes. If
 than what it hands on to `Exception`, that call fails when it is loaded, or gives another text. Such a one is made by
 the ``__init__`` of Python's own class instead: what its own would have set is among the attributes. What does not
 travel so either is a RuntimeError that says what it was.
+
+Some of Python's own classes keep more than `args` and what is in ``__dict__``: `value`, `code`, `lineno`, `encoding`.
+Their ``__init__`` sets that, which is not called where `tblib` says how exceptions are pickled, as it does for
+`distributed` and others; and what was set later is not pickled at all. All of it is handed on, too.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import GetSetDescriptorType, MappingProxyType, MemberDescriptorType
 from typing import Any
 
 from wukong_sched.storage import pickled
+
+ELSEWHERE = frozenset(("args", "obj", "message", "exceptions"))
+"""Fields that are pickled by any means, or by none: an AttributeError's object may be as large as it likes."""
+VALUES = frozenset((int, float, bool, str, bytes, type(None)))
+"""Types of fields that are the same if they look the same; others may not tell, if their types are."""
 
 
 class Rebuilt:
@@ -24,20 +34,44 @@ class Rebuilt:
         self._error = error
 
     def __reduce__(self) -> tuple[Callable[..., BaseException], tuple[Any, ...]]:
-        reduced: Any = _base(type(self._error)).__reduce__(self._error)
-        _, args, *state = reduced
-        return _rebuilt, (type(self._error), args, *state)
+        error, kind = self._error, type(self._error)
+        _, args, *rest = _base(kind).__reduce__(error)
+        return _rebuilt, (kind, args, rest[0] if rest else None, _later(error))
 
 
-def _rebuilt(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any] | None = None) -> BaseException:
+def _rebuilt(
+    kind: type[BaseException],
+    args: tuple[Any, ...],
+    state: dict[str, Any] | None,
+    fields: Mapping[str, Any] = MappingProxyType({}),
+) -> BaseException:
     found = kind.__new__(kind, *args)
-    base: Any = _base(kind)
-    base.__init__(found, *args)
+    _base(kind).__init__(found, *args)
     found.__setstate__(state)
+    for name, value in fields.items():
+        setattr(found, name, value)
     return found
 
 
-def _base(kind: type[BaseException]) -> type[BaseException]:
+def _fields(error: BaseException) -> dict[str, Any]:
+    """What Python's own classes keep of it, besides `args` and its ``__dict__``."""
+    kinds = [kind for kind in type(error).__mro__ if kind.__module__ == "builtins"]
+    held = {name: field for kind in kinds for name, field in vars(kind).items() if not name.startswith("_")}
+    fields = {name for name, field in held.items() if isinstance(field, MemberDescriptorType | GetSetDescriptorType)}
+    return {name: getattr(error, name) for name in sorted(fields - ELSEWHERE) if hasattr(error, name)}
+
+
+def _later(error: BaseException) -> dict[str, Any]:
+    """Fields that were set after Python's own ``__init__``; none if that is not what made it."""
+    kind = type(error)
+    try:
+        made = _fields(_rebuilt(kind, _base(kind).__reduce__(error)[1], None))
+    except Exception:  # its class did without that, and left arguments which it does not take
+        return {}
+    return {name: value for name, value in _fields(error).items() if made.get(name) is not value}
+
+
+def _base(kind: type[BaseException]) -> Any:
     """Python's own class that it derives from first, which is made of what it is pickled as."""
     return next(each for each in kind.__mro__ if each.__module__ == "builtins")
 
@@ -53,8 +87,9 @@ def portable(error: BaseException) -> Any:
     >>> found, found.name
     (Missing('no key in door'), 'key')
     """
+    candidates = (Rebuilt(error), error) if _later(error) else (error, Rebuilt(error))
     for is_right in (_is_same, _is_exception):
-        for candidate in (error, Rebuilt(error)):
+        for candidate in candidates:
             try:
                 if is_right(pickled.loads(pickled.dumps(candidate)), error):
                     return candidate
@@ -65,7 +100,16 @@ def portable(error: BaseException) -> Any:
 
 
 def _is_same(found: Any, error: BaseException) -> bool:
-    return type(found) is type(error) and repr(found.args) == repr(error.args)
+    return type(found) is type(error) and repr(found.args) == repr(error.args) and _signs(found) == _signs(error)
+
+
+def _signs(error: BaseException) -> dict[str, Any]:
+    """Its fields, as far as they can be compared."""
+    return {
+        name: repr(value) if type(value) in VALUES else type(value)
+        for name, value in _fields(error).items()
+        if value is not None
+    }
 
 
 def _is_exception(found: Any, error: BaseException) -> bool:
