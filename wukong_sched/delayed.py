@@ -1,10 +1,10 @@
 """Delayed calls, as Dask has them: ``delayed(f)(x)`` is not called but noted, and `compute` runs what was noted.
 
-A delayed value stands for itself wherever it is an argument, also within containers and dataclasses. On it, operators,
-indexing, attributes and method calls are delayed too. Everything that one `compute` needs is one program, and what
-several values share is computed once. Pure calls are named by a hash of function and arguments, so that two of them
-that are the same are one; others are named at random. Operators, indexing and attributes are pure; calls are if that
-is asked for.
+A delayed value stands for itself wherever it is an argument, also within containers, dicts' keys among them, iterators
+of those, and dataclasses. On it, operators, indexing, attributes and method calls are delayed too. Everything that one
+`compute` needs is one program, and what several values share is computed once. Pure calls are named by a hash of
+function and arguments, so that two of them that are the same are one; others are named at random. Operators, indexing
+and attributes are pure; calls are if that is asked for.
 
 >>> @delayed
 ... def double(x):
@@ -17,7 +17,6 @@ is asked for.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import operator
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,16 +24,16 @@ from functools import partial
 from types import MethodType
 from typing import Any, Final, cast, overload
 
-import numpy as np
-
+from wukong_sched.causes import exception_of
 from wukong_sched.choice import choice
 from wukong_sched.drivers import serial
 from wukong_sched.drivers.named import Progress, driver_of, run_named
 from wukong_sched.drivers.pump import inside_task
 from wukong_sched.errors import TaskError
 from wukong_sched.explicit import Explicit
-from wukong_sched.futures.arguments import Slot, filled, replaced, slotted
-from wukong_sched.futures.parcel import Failed, Parcel, Returned, packed
+from wukong_sched.futures.arguments import KEYED, Slot, filled, slotted
+from wukong_sched.futures.parcel import Failed, Returned
+from wukong_sched.noted import Noted
 from wukong_sched.storage import pickled
 from wukong_sched.storage.memory import MemoryStorage
 from wukong_sched.trace import Trace
@@ -43,42 +42,6 @@ __all__ = ["Delayed", "compute", "delayed", "persist"]
 
 AWAY = frozenset({"functions"})
 """Executors in other processes: what they call must be packed."""
-
-
-class Noted:
-    """The body of one task: a function with its arguments, in which slots stand for other tasks' values."""
-
-    __slots__ = ("__name__", "_arguments", "_function")
-
-    def __init__(self, function: Callable[..., Any], arguments: Any) -> None:
-        self.__name__ = str(getattr(function, "__name__", type(function).__name__))
-        self._function, self._arguments = function, arguments
-
-    def __call__(self, *values: Any) -> Any:
-        args, kwargs = filled(self._arguments, values) if values else self._arguments
-        return self._function(*args, **kwargs)
-
-    def token(self, keys: list[str]) -> str:
-        """A name that only the same call of the same values has; a random one if the call cannot be pickled.
-
-        Two calls that are the same may be named differently, if their arguments are pickled differently.
-        """
-        args, kwargs = self._arguments
-        try:
-            data = pickled.dumps((self._function, replaced((args, sorted(kwargs.items())), _in_order), keys))
-        except Exception:  # whatever an argument's own pickling raises
-            return uuid.uuid4().hex
-        return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-    def packed(self) -> Parcel:
-        """The body for other processes."""
-        return Parcel(self.__name__, pickled.dumps_by_value(self._function), packed(*self._arguments))
-
-
-def _in_order(value: Any) -> Any:
-    """An array's elements in one order, however they lie in memory."""
-    strided = type(value) is np.ndarray and not value.flags.c_contiguous
-    return value.copy(order="C") if strided else value
 
 
 def _operator(function: Callable[..., Any]) -> Callable[..., Delayed]:
@@ -237,7 +200,7 @@ def _slots(value: Any) -> tuple[Any, tuple[Delayed, ...]]:
         needs[part.key] = part
         return slots.setdefault(part.key, Slot(len(slots)))
 
-    return slotted(value, found), tuple(needs.values())
+    return slotted(value, found, KEYED), tuple(needs.values())
 
 
 def _noted(
@@ -322,13 +285,15 @@ def compute(
     configuration says, or else "threads". `workers`, `progress` and `trace` are as of
     `wukong_sched.drivers.named.run_named`. Of Dask, `scheduler` (`wukong_sched.choice`) and `num_workers` say the same;
     `optimize_graph` changes nothing. Within a task everything is computed where the task is, one after the other.
-    Raises what a task raised, with a note of the task's story.
+    Raises what a task raised, with a note that names the task; ValueError unless `workers` is None or at least 1.
 
     >>> x = delayed(10)
     >>> compute(x, [x + 1, 2], {"a": x * x}, executor="serial")
     (10, [11, 2], {'a': 100})
     """
-    executor, workers = choice(executor, workers or num_workers, scheduler)
+    executor, workers = choice(executor, num_workers if workers is None else workers, scheduler)
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, or None for all processors, got {workers}")
     driver_of(executor)
     nested = inside_task()
     executor = "serial" if nested else executor
@@ -344,10 +309,8 @@ def compute(
         else:
             run_named(program, storage, executor, workers, progress=progress, trace=trace)
     except TaskError as error:
-        if error.__cause__ is None:
-            raise
-        error.__cause__.add_note(str(error.story))
-        raise error.__cause__ from None
+        cause = exception_of(error, program)
+        raise cause from cause.__cause__
     tiles = [program.tile_of(need.key) for need in wanted]
     found = storage.get(tiles)
     results: tuple[Any, ...] = filled(value, [_opened(found[tile]) for tile in tiles])

@@ -56,7 +56,15 @@ class Story:
     """Type and message of the exception."""
 
     def __str__(self) -> str:
-        return f"{self.operation}: block {self.index} of array {self.array!r} failed: {self.cause}"
+        return self.told(f"block {self.index} of array {self.array!r}")
+
+    def told(self, what: str) -> str:
+        """The story of what failed, in the words of whoever gave the program.
+
+        >>> Story("add", "value", (3,), "TypeError: no").told("task 'x'")
+        "add: task 'x' failed: TypeError: no"
+        """
+        return f"{self.operation}: {what} failed: {self.cause}"
 
 
 class TaskError(SchedulerError):

@@ -9,7 +9,8 @@ purpose that is, registers the backend when it is imported; `sarray.joblib` is a
         joblib.Parallel()(joblib.delayed(abs)(i) for i in range(-100, 0))
 
 Options, here or of `joblib.Parallel`: ``executor="functions"`` runs calls in processes of this machine. A call that
-itself uses joblib runs that one after the other where it is: the workers are all busy already.
+itself uses joblib runs that one after the other where it is, also if it asks for this backend by name: the workers are
+all busy already.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from joblib._parallel_backends import FallbackToBackend, SequentialBackend  # type: ignore[import-untyped]
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, register_parallel_backend  # type: ignore[import-untyped]
 
 from wukong_sched.futures.executor import FunctionExecutor, engine_of
@@ -46,9 +48,11 @@ class SarrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         self.uses_threads = self.supports_sharedmem = executor == "threads"
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """Calls that run at once: all processors but ``-1 - n_jobs`` if that is negative."""
+        """Calls that run at once: all processors but ``-1 - n_jobs`` if that is negative; within a call, one."""
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning; give -1 for all processors")
+        if self.nesting_level:
+            return 1
         asked = -1 if n_jobs is None else n_jobs
         return asked if asked > 0 else max(1, processors() + 1 + asked)
 
@@ -57,6 +61,8 @@ class SarrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         self._use(executor or self._usual)
         if options.get("require") == "sharedmem" and not self.supports_sharedmem:
             raise ValueError(f'require="sharedmem" needs executor="threads", not {self.executor_name!r}')
+        if self.nesting_level:
+            raise FallbackToBackend(self.get_nested_backend()[0])
         if self._executor is not None and self._executor.executor != self.executor_name:
             self._end(wait=False, cancel=False)
         self.parallel = parallel
@@ -67,7 +73,7 @@ class SarrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         """The future of a batch."""
         if self._executor is None:
             self._executor = FunctionExecutor(self.executor_name, self._workers)
-        future = self._executor.submit(func)
+        future = self._executor.submit(called, func)
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -92,9 +98,12 @@ class SarrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
     def get_nested_backend(self) -> tuple[Any, None]:
         """Within a call, one after the other."""
-        from joblib._parallel_backends import SequentialBackend  # type: ignore[import-untyped]
-
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
+
+
+def called(batch: Callable[[], Any]) -> Any:
+    """What a batch returns; to find this function by its name, a process imports this module, and has the backend."""
+    return batch()
 
 
 def register() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import pickle
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from dask.diagnostics import Profiler, ProgressBar
 
 import wukong_sched.dask
 from wukong_sched.dask import Scheduler, last_report
+from wukong_sched.dask.lost_writes import is_shared
 from wukong_sched.errors import ProgramError
 
 EXECUTORS = ["threads", "serial", "functions"]
@@ -85,7 +88,7 @@ def divides() -> float:
 def test_what_a_function_raises_comes_back_as_itself(function: Any, kind: type[BaseException]) -> None:
     with pytest.raises(kind) as caught:
         dask.delayed(function)().compute(scheduler=Scheduler("functions", 2))
-    assert function.__name__ in caught.value.__notes__[0]
+    assert caught.value.__notes__[0].startswith(f"{function.__name__}: task '{function.__name__}-")
     assert f"in {function.__name__}" in str(caught.value.__cause__), "where it was raised, over there"
 
 
@@ -185,6 +188,19 @@ def test_pools_and_no_workers_are_refused() -> None:
         dask.delayed(abs)(-1).compute(scheduler=wukong_sched.dask.get, pool=pool)
     with pytest.raises(ValueError, match="at least 1"):
         dask.delayed(abs)(-1).compute(scheduler=wukong_sched.dask.get, num_workers=0)
+    with pytest.raises(ValueError, match="at least 1"):
+        Scheduler("functions", 0)
+    with dask.config.set(num_workers=-2), pytest.raises(ValueError, match="at least 1, got -2"):
+        dask.delayed(abs)(-1).compute(scheduler=wukong_sched.dask.get)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_notes_name_the_task_by_its_key(executor: str) -> None:
+    graph = {"a": 0, ("b", 1): (divmod, 1, "a"), "c": ("b", 1), "d": (sum, ["c"])}
+    with pytest.raises(ZeroDivisionError) as caught:
+        Scheduler(executor, 2)(graph, ["d", "c"])
+    assert len(caught.value.__notes__) == 1
+    assert caught.value.__notes__[0].startswith("b: task ('b', 1) failed: ZeroDivisionError: ")
 
 
 @pytest.mark.long
@@ -219,11 +235,104 @@ def test_what_would_be_written_into_a_copy_is_refused(optimized: bool) -> None:
     assert not target.any()
     da.store([x, x], [target, other], scheduler=wukong_sched.dask.get, optimize_graph=optimized)
     assert target.tolist() == other.tolist() == list(range(1, 11))
-    stored = da.store([x], [target], return_stored=True, compute=False, load_stored=True)
-    assert stored.compute(scheduler=functions, optimize_graph=optimized).tolist() == list(range(1, 11))
     within = dask.delayed(_stores)(functions)
     assert within.compute(scheduler=functions) == 10.0
     assert _stores(Scheduler("simulate")) == 10.0
+
+
+@pytest.mark.parametrize("optimized", [True, False])
+@pytest.mark.parametrize("load_stored", [True, False])
+def test_it_is_refused_whatever_is_returned(optimized: bool, load_stored: bool) -> None:
+    x, target, functions = da.arange(10, chunks=5) + 1, np.zeros(10), Scheduler("functions", 2)
+    options: dict[str, Any] = {"return_stored": True, "load_stored": load_stored}
+    with pytest.raises(TypeError, match=r"numpy\.ndarray"):
+        da.store(x, target, compute=True, scheduler=functions, optimize_graph=optimized, **options)
+    stored = da.store(x, target, compute=False, **options)
+    with pytest.raises(TypeError, match=r"numpy\.ndarray"):
+        stored.compute(scheduler=functions, optimize_graph=optimized)
+    assert not target.any()
+    stored.compute(scheduler=wukong_sched.dask.get, optimize_graph=optimized)
+    assert target.tolist() == list(range(1, 11))
+
+
+class Rows:
+    """A target as `da.store` asks for one."""
+
+    shape = (10,)
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.rows = file, [0.0] * 10
+
+    def __setitem__(self, index: tuple[slice], value: Any) -> None:
+        self.rows[index[0]] = value.tolist()
+        self.file.with_suffix(f".{index[0].start}").write_text(repr(value.tolist()))
+
+
+def test_targets_of_any_class_are_refused_unless_tasks_open_them(tmp_path: Path) -> None:
+    x, functions, target = da.arange(10, chunks=5), Scheduler("functions", 2), Rows(tmp_path / "rows")
+    with pytest.raises(TypeError, match=r"Rows.*dask\.delayed"):
+        da.store(x, target, scheduler=functions)
+    assert target.rows == [0.0] * 10
+    da.store(x, dask.delayed(Rows)(tmp_path / "rows"), scheduler=functions)
+    assert {file.suffix: file.read_text() for file in tmp_path.iterdir()} == {
+        ".0": "[0, 1, 2, 3, 4]", ".5": "[5, 6, 7, 8, 9]",
+    }  # fmt: skip
+
+
+def test_open_hdf5_files_are_refused(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    x, functions = da.arange(10, chunks=5), Scheduler("functions", 2)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        target = file.create_dataset("x", shape=(10,), dtype="i8")
+        with pytest.raises(TypeError, match=r"Dataset.*to_zarr"):
+            da.store(x, target, scheduler=functions)
+        da.store(x, target, scheduler=wukong_sched.dask.get)
+        with pytest.raises(TypeError, match="h5py") as caught:
+            da.from_array(target, chunks=5).sum().compute(scheduler=functions)
+        assert "wukong_sched.dask.get" in caught.value.__notes__[0]
+        assert da.from_array(target, chunks=5).sum().compute(scheduler=wukong_sched.dask.get) == 45
+
+
+@pytest.mark.parametrize(
+    ("store", "shared"),
+    [
+        (lambda storage, path: storage.LocalStore(path), True),
+        (lambda storage, path: storage.WrapperStore(storage.LocalStore(path)), True),
+        (lambda storage, path: storage.MemoryStore(), False),
+        (lambda storage, path: storage.WrapperStore(storage.MemoryStore()), False),
+    ],
+)
+def test_zarr_arrays_are_shared_unless_they_are_in_memory(
+    store: Callable[[Any, Path], Any], shared: bool, tmp_path: Path
+) -> None:
+    zarr = pytest.importorskip("zarr")
+    target = zarr.create_array(store(zarr.storage, tmp_path), shape=(4,), chunks=(2,), dtype="f8")
+    pickle.loads(pickle.dumps(target))[:] = 1
+    assert (target[:].sum() == 4) == shared, "what another process would write"
+    if shared:
+        da.store(da.full(4, 2.0, chunks=2), target, scheduler=Scheduler("functions", 2))
+        assert target[:].tolist() == [2.0] * 4
+    else:
+        with pytest.raises(TypeError, match=r"zarr.*to_zarr"):
+            da.store(da.full(4, 2.0, chunks=2), target, scheduler=Scheduler("functions", 2))
+
+
+def test_files_of_this_machine_are_not_stored_into_from_another(tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+
+    def carrier(*given: Any) -> Any:
+        raise AssertionError("nothing should run")
+
+    with pytest.raises(TypeError, match=r"on another machine.*object storage"):
+        da.ones(4, chunks=2).to_zarr(str(tmp_path / "x"), compute=False).compute(scheduler=Scheduler("far", 2, carrier))
+
+
+def test_zarr_arrays_of_file_systems_in_memory_are_not_shared() -> None:
+    zarr, _ = pytest.importorskip("zarr"), pytest.importorskip("fsspec")
+    target = zarr.create_array(
+        zarr.storage.FsspecStore.from_url("memory://lost-writes"), shape=(4,), chunks=(2,), dtype="f8", overwrite=True
+    )
+    assert not is_shared(target)
 
 
 def _stores(scheduler: Scheduler) -> float:

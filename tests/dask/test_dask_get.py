@@ -9,6 +9,7 @@ import cloudpickle
 import dask
 import dask.array as da
 import dask.bag as db
+import dask.threaded
 import numpy as np
 import pandas as pd
 import pytest
@@ -184,6 +185,25 @@ def test_large_constants_are_found_wherever_tasks_hold_them(kind):
     found = get_sync({**without_constants(graph), "again": List(*map(TaskRef, keys))}, "again")
     assert found == get_sync({**graph, "again": List(*map(TaskRef, keys))}, "again")
     assert Scheduler("functions", 2)(graph, keys) is not None
+
+
+def raised_by_one(x):
+    x += 1
+    return float(x[0])
+
+
+@pytest.mark.parametrize("size", [10, LARGE])
+def test_tasks_share_what_they_are_given_as_in_dasks_threads(size):
+    def graph(data):
+        return {number: Task(number, raised_by_one, data) for number in range(6)}
+
+    ours, theirs, kept = np.zeros(size), np.zeros(size), np.zeros(size)
+    assert sorted(Scheduler("threads", 1)(graph(ours), list(range(6)))) == [1, 2, 3, 4, 5, 6]
+    assert sorted(dask.threaded.get(graph(theirs), list(range(6)), num_workers=1)) == [1, 2, 3, 4, 5, 6]
+    assert ours[0] == theirs[0] == 6
+    found = Scheduler("functions", 2)(graph(kept), list(range(6)))
+    assert set(found) <= {1, 2, 3, 4, 5, 6}
+    assert not kept.any()
 
 
 def test_a_constant_of_many_lists_is_kept_once():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import threading
 import time
 from collections import OrderedDict, defaultdict, deque
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -193,6 +195,26 @@ def test_an_exception_that_can_neither_travel_nor_be_shown_is_named() -> None:
         assert "Shy" in str(error)
         assert "raise Shy(1, 2)" in str(error.__cause__)
         assert good.result(PATIENCE) == 1
+
+
+@pytest.mark.parametrize(("library", "key"), [("concurrent.futures", ()), ("distributed", ("key",))])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_future_of_another_library_is_named_and_does_not_travel(
+    library: str, key: tuple[str, ...], nested: bool
+) -> None:
+    other = pytest.importorskip(library).Future(*key)
+    with FunctionExecutor("functions", workers=1) as pool:
+        given = pool.submit(repr, {"a": [other]} if nested else other)
+        good = pool.submit(abs, -1)
+        error = given.exception(PATIENCE)
+        assert good.result(PATIENCE) == 1
+    assert isinstance(error, TypeError)
+    assert re.match(rf"a {library}\S*Future cannot travel to functions; give its result\(\)", str(error))
+
+
+def test_a_future_of_another_library_is_itself_in_threads(threads: FunctionExecutor) -> None:
+    other: Future[int] = Future()
+    assert threads.submit(lambda part: part, other).result(PATIENCE) is other
 
 
 def test_an_array_that_many_calls_are_given_is_in_their_program_once(tmp_path: Path) -> None:

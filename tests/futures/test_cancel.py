@@ -1,21 +1,26 @@
-"""Calls of jobs that run in functions: cancelled exactly if they have not begun; failing alone if they end them."""
+"""Calls are cancelled exactly if they have not begun, whatever runs them; those that end functions fail alone."""
 
 from __future__ import annotations
 
 import os
+import threading
 import time
-from concurrent.futures import CancelledError, as_completed, wait
+from concurrent.futures import CancelledError, Future, as_completed, wait
 from multiprocessing import Process, SimpleQueue
 from pathlib import Path
 
 import pytest
 
 from wukong_sched.errors import InfrastructureError
-from wukong_sched.futures import CallFuture, FunctionExecutor
+from wukong_sched.futures import CallFuture, FunctionExecutor, away, here
+from wukong_sched.futures.calls import Call
 from wukong_sched.futures.tickets import MOST, Tickets
+from wukong_sched.futures.waiting import Waiting
 
 PATIENCE = 120.0
 """Seconds after which a test gives up."""
+HERE = ("threads", "serial", "simulate")
+"""Executors whose calls run in this process."""
 
 
 def hold(gate: Path, *needs: object) -> str:
@@ -71,6 +76,93 @@ def test_shutdown_can_cancel_what_a_running_job_has_not_begun(tmp_path: Path) ->
     pool.shutdown()
     assert first.result() == "held"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("kind", [*HERE, "functions"])
+def test_shutdown_can_cancel_the_calls_that_a_job_is_being_made_of(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making, gate = threading.Event(), threading.Event()
+
+    def named(function: object) -> str:
+        making.set()
+        assert gate.wait(PATIENCE)
+        return "leave"
+
+    for engine in (here, away):
+        monkeypatch.setattr(engine, "name_of", named)
+    pool = FunctionExecutor(kind, workers=1)
+    futures = pool.submit_all(leave, [tmp_path / f"{number}" for number in range(10)])
+    try:
+        assert making.wait(PATIENCE)
+        pool.shutdown(wait=False, cancel_futures=True)
+        assert all(future.cancelled() for future in futures)
+    finally:
+        gate.set()
+    assert wait(futures, PATIENCE).not_done == set()
+    pool.shutdown()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", HERE)
+def test_shutdown_can_cancel_what_a_job_that_runs_here_has_not_begun(kind: str) -> None:
+    begun, gate = threading.Event(), threading.Event()
+    ran: list[int] = []
+
+    def call(number: int) -> None:
+        ran.append(number)
+        begun.set()
+        assert gate.wait(PATIENCE)
+
+    pool = FunctionExecutor(kind, workers=1)
+    futures = pool.submit_all(call, range(10))
+    assert begun.wait(PATIENCE)
+    futures.append(pool.submit(call, futures[-1]))
+    pool.shutdown(wait=False, cancel_futures=True)
+    gate.set()
+    pool.shutdown()
+    assert ran == [number for number, future in enumerate(futures) if not future.cancelled()]
+    assert len(ran) == 1
+
+
+def test_shutdown_cancels_calls_in_functions_whose_futures_nobody_holds(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    pool = FunctionExecutor("functions", workers=1)
+    first = pool.submit(hold, gate)
+    last = pool.submit(abs, pool.submit(leave, tmp_path / "inner", first))
+    until(gate.with_suffix(".begun").exists)
+    pool.shutdown(wait=False, cancel_futures=True)
+    gate.touch()
+    pool.shutdown()
+    assert first.result() == "held" and last.cancelled()
+    assert not (tmp_path / "inner").exists()
+
+
+def test_what_was_cancelled_while_it_waited_is_in_no_job() -> None:
+    waiting, calls = Waiting(), [Call(number, abs, (number,), {}) for number in range(3)]
+    waiting.add(calls)
+    assert calls[1].future.cancel()
+    assert waiting.take() == [calls[0], calls[2]]
+    assert wait([calls[1].future], 0).done == {calls[1].future}
+
+
+def test_a_call_that_is_cancelled_just_before_it_gets_its_ticket_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, ticket = Call(0, abs, (-1,), {}), Tickets(1, tmp_path).ticket(0)
+    packed: list[bool] = []
+    cancel = Future.cancel
+
+    def late(future: CallFuture) -> bool:
+        if not packed:
+            packed.append(False)
+            packed[0] = call.starts_away({}, ticket)
+        return cancel(future)
+
+    monkeypatch.setattr(Future, "cancel", late)
+    assert call.future.cancel() and call.future.cancel() and call.future.cancelled()
+    assert packed == [False]
+    assert call.future.ticket is None and not call.future.running()
 
 
 def end(code: int) -> None:

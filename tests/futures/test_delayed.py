@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,9 +188,38 @@ def test_what_a_delayed_value_cannot_say() -> None:
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "functions"])
 def test_an_exception_is_the_one_that_was_raised(executor: str) -> None:
-    bad = delayed(divmod)(1, 0)
-    with pytest.raises(ZeroDivisionError):
+    bad = delayed(divmod)(1, 0, dask_key_name="bad")
+    with pytest.raises(ZeroDivisionError) as caught:
         compute(increment(bad) + 1, executor=executor)
+    (note,) = caught.value.__notes__
+    assert note == f"divmod: task 'bad' failed: ZeroDivisionError: {caught.value}"
+
+
+def raises_from(cause: str) -> None:
+    raise ValueError("what came of it") from KeyError(cause)
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial"])
+def test_an_exception_keeps_its_own_cause(executor: str) -> None:
+    with pytest.raises(ValueError, match="came of it") as caught:
+        delayed(raises_from)("why").compute(executor=executor)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_what_cannot_travel_says_so_at_once() -> None:
+    with pytest.raises(TypeError, match="generator") as caught:
+        delayed(sum)(x for x in range(3)).compute(executor="functions")
+    assert "list(...)" in caught.value.__notes__[0]
+    made = delayed(threading.Lock)()
+    with pytest.raises(TypeError, match="pickle"):
+        compute(made, executor="functions")
+    assert delayed(lambda lock: lock.locked())(made).compute(executor="functions") is False
+
+
+@pytest.mark.parametrize("given", [{"workers": 0}, {"num_workers": 0}, {"workers": -1}])
+def test_no_workers_are_refused(given: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        increment(1).compute(**given)
 
 
 @given(
@@ -211,6 +241,32 @@ def test_nested_arguments_arrive_as_they_were(value: Any) -> None:
 
 
 # ---- as a user of Dask's expects
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "functions"])
+def test_keys_of_dicts_are_computed_too(executor: str) -> None:
+    one, two = increment(0), increment(1)
+    ordered = OrderedDict([(two, "b"), (one, [{one: two}])])
+    assert compute({one: 2, "a": two}, [{(one, two): one}], executor=executor) == ({1: 2, "a": 2}, [{(1, 2): 1}])
+    assert list(compute(ordered, executor=executor)[0].items()) == [(2, "b"), (1, [{1: 2}])]
+    assert delayed(lambda given, more: (given, more))({one: two}, more={two: 5}).compute(executor=executor) == (
+        {1: 2},
+        {2: 5},
+    )
+    (kept,) = persist({one: 5}, executor=executor)
+    assert compute(kept) == ({1: 5},)
+    with pytest.raises(TypeError, match="unhashable"):
+        delayed(len)({delayed([1]): 2}).compute(executor=executor)
+
+
+@pytest.mark.parametrize("executor", ["threads", "functions"])
+@pytest.mark.parametrize("kind", [list, tuple, set])
+def test_what_iterators_have_to_give_is_computed(executor: str, kind: Any) -> None:
+    rest = iter(kind([increment(0), increment(1)]))
+    total = delayed(sum)(rest)
+    assert [total.compute(executor=executor) for _ in range(2)] == [3, 3]
+    assert len(list(rest)) == 2, "not used up"
+    assert delayed(next)(iter([4, 5])).compute(executor=executor) == 4
 
 
 @pytest.mark.parametrize("executor", ["serial", "functions"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -76,6 +79,107 @@ def test_they_are_the_same_afterwards(text: str, code: int) -> None:
         found = travelled(error)
         assert (type(found), found.args, vars(found), str(found)) == (type(error), error.args, vars(error), str(error))
     assert travelled(Missing(text, why="gone")).filename == text
+
+
+@contextmanager
+def tblib_installed() -> Iterator[None]:
+    """As after ``tblib.pickling_support.install()``: Python's exceptions are pickled its way."""
+    support = pytest.importorskip("tblib.pickling_support")
+    before = copyreg.dispatch_table.copy()
+    try:
+        support.install()
+        yield
+    finally:
+        copyreg.dispatch_table.clear()
+        copyreg.dispatch_table.update(before)
+
+
+TEXT, NUMBER = st.text(max_size=3), st.integers(0, 2**40)
+ANY = st.none() | NUMBER | TEXT | st.binary(max_size=3) | st.lists(NUMBER, max_size=2)
+PLACE = st.tuples(TEXT, NUMBER, NUMBER, TEXT, NUMBER, NUMBER)
+FIELDS: dict[type[BaseException], tuple[st.SearchStrategy[Any], dict[str, st.SearchStrategy[Any]]]] = {
+    StopIteration: (st.tuples(ANY) | st.just(()), {"value": ANY}),
+    SystemExit: (st.tuples(ANY) | st.just(()), {"code": ANY}),
+    KeyError: (st.tuples(ANY), {}),
+    NameError: (st.tuples(TEXT), {"name": TEXT}),
+    AttributeError: (st.tuples(TEXT), {"name": TEXT}),
+    ImportError: (st.tuples(TEXT), {"name": TEXT, "path": TEXT, "msg": TEXT}),
+    ModuleNotFoundError: (st.tuples(TEXT), {"name": TEXT, "path": TEXT}),
+    OSError: (st.tuples(NUMBER, TEXT, TEXT), {"filename": TEXT, "filename2": TEXT, "errno": NUMBER, "strerror": TEXT}),
+    BlockingIOError: (st.tuples(st.just(11), TEXT, NUMBER), {"characters_written": NUMBER}),
+    SyntaxError: (st.tuples(TEXT, PLACE) | st.tuples(TEXT), {"lineno": NUMBER, "msg": TEXT, "text": TEXT}),
+    IndentationError: (st.tuples(TEXT, PLACE), {"offset": NUMBER, "filename": TEXT}),
+    UnicodeDecodeError: (
+        st.tuples(TEXT, st.binary(max_size=3), NUMBER, NUMBER, TEXT),
+        {"encoding": TEXT, "start": NUMBER, "end": NUMBER, "reason": TEXT, "object": st.binary(max_size=3)},
+    ),
+    UnicodeEncodeError: (st.tuples(TEXT, TEXT, NUMBER, NUMBER, TEXT), {"object": TEXT, "end": NUMBER}),
+    UnicodeTranslateError: (st.tuples(TEXT, NUMBER, NUMBER, TEXT), {"reason": TEXT, "start": NUMBER}),
+}
+"""Python's exceptions: what they are made of, and what may be set later."""
+NAMES = sorted({name for _, later in FIELDS.values() for name in later} | {"end_lineno", "end_offset", "own", "args"})
+
+
+@st.composite
+def builtin_errors(draw: st.DrawFn) -> BaseException:
+    kind = draw(st.sampled_from(sorted(FIELDS, key=lambda each: each.__name__)))
+    arguments, later = FIELDS[kind]
+    own = draw(st.sampled_from((kind, type("Own", (kind,), {}))))
+    error = own(*draw(arguments))
+    for name in draw(st.sets(st.sampled_from(["own", *later]))):
+        setattr(error, name, draw(later.get(name, ANY)))
+    return error
+
+
+def seen(error: BaseException) -> tuple[Any, ...]:
+    return type(error), {name: getattr(error, name, None) for name in NAMES}, getattr(error, "__notes__", None)
+
+
+@pytest.mark.parametrize("tblib", [False, True])
+@given(builtin_errors())
+def test_pythons_own_keep_what_they_know(tblib: bool, error: BaseException) -> None:
+    error.add_note("as ever")
+    with tblib_installed() if tblib else nullcontext():
+        found = travelled(error)
+    assert seen(found) == seen(error)
+
+
+def test_what_was_set_later_counts() -> None:
+    error = StopIteration([0])
+    error.value = []
+    assert (travelled(error).args, travelled(error).value) == (([0],), [])
+
+
+def test_one_that_its_class_left_half_made_travels() -> None:
+    class HalfMade(UnicodeDecodeError):
+        def __init__(self, place: str) -> None:
+            self.place = place
+
+    found = travelled(HalfMade("door"))
+    assert isinstance(found, HalfMade | RuntimeError) and "HalfMade" in repr(found)
+
+
+def test_the_value_of_an_iteration_that_stops_comes_back_where_tblib_is_told(pool: FunctionExecutor) -> None:
+    with tblib_installed():
+        found = pool.submit(stop, 3).exception(PATIENCE)
+    assert isinstance(found, StopIteration) and found.value == 3
+
+
+def stop(value: int) -> None:
+    pytest.importorskip("tblib.pickling_support").install()  # in the function, too
+    raise StopIteration(value)
+
+
+@pytest.mark.parametrize("tblib", [False, True])
+def test_groups_keep_their_members(tblib: bool) -> None:
+    with tblib_installed() if tblib else nullcontext():
+        found = travelled(BaseExceptionGroup("both", [StopIteration(3), KeyboardInterrupt(4)]))
+    assert (found.message, [type(each) for each in found.exceptions]) == ("both", [StopIteration, KeyboardInterrupt])
+
+
+def test_the_object_that_lacks_an_attribute_stays_where_it_is() -> None:
+    found = travelled(AttributeError("none", name="size", obj=threading.Lock()))
+    assert (found.name, found.obj) == ("size", None)
 
 
 def test_what_cannot_travel_is_told() -> None:

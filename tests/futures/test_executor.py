@@ -372,10 +372,6 @@ def test_progress_is_told_up_to_the_end() -> None:
     assert told[-1] == (10, 10)
 
 
-def test_a_hundred_thousand_calls_in_one_map(threads: FunctionExecutor) -> None:
-    assert sum(threads.map(abs, range(100_000))) == sum(range(100_000))
-
-
 def test_data_is_read_before_anything_runs(threads: FunctionExecutor) -> None:
     def data() -> Iterator[int]:
         yield 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,68 @@ def test_a_call_asks_each_of_its_needs_a_few_times(order: Order) -> None:
     assert waiting.take() == [call]
     assert call.given() == (([1] * WIDE,), {})
     assert len(asked) <= 4 * WIDE
+
+
+class Watched(Signal):
+    """Counts how often it is taken."""
+
+    def __enter__(self) -> bool:
+        taken.append(None)
+        return super().__enter__()
+
+
+taken: list[None] = []
+
+
+def test_a_call_takes_no_lock_of_what_it_is_given() -> None:
+    needs = [CallFuture() for _ in range(WIDE)]
+    for need in needs:
+        watched: Any = Watched()
+        need._condition = watched
+        need.set_result(1)
+    call = Call(0, sum, (needs,), {})
+    before = len(taken)
+    assert call.starts()
+    assert call.given() == (([1] * WIDE,), {})
+    assert len(taken) == before > 0
+
+
+@pytest.mark.parametrize("bad_first", [True, False])
+def test_the_first_need_without_a_result_decides(bad_first: bool) -> None:
+    good, failed, cancelled = CallFuture(), CallFuture(), CallFuture()
+    good.set_result(1)
+    failed.set_exception(error := KeyError("lost"))
+    cancelled.cancel()
+    needs = [good, failed, cancelled] if bad_first else [good, cancelled, failed]
+    call = Call(0, max, (needs,), {})
+    assert not call.starts()
+    assert call.future.cancelled() is not bad_first
+    assert not bad_first or call.future.exception() is error
+
+
+def test_a_need_that_raised_that_it_was_cancelled_has_failed() -> None:
+    need = CallFuture()
+    need.set_exception(CancelledError("mine"))
+    call = Call(0, abs, (need,), {})
+    assert not call.starts()
+    assert not call.future.cancelled() and isinstance(call.future.exception(), CancelledError)
+
+
+def test_a_call_is_taken_once_however_many_ask() -> None:
+    bodies = Bodies([Call(number, abs, (number,), {}) for number in range(WIDE)]).bodies
+    found: list[list[Call]] = [[] for _ in range(4)]
+    begin = threading.Barrier(len(found))
+
+    def take(mine: list[Call]) -> None:
+        begin.wait(PATIENCE)
+        mine.extend(call for body in bodies if (call := body.take()) is not None)
+
+    threads = [threading.Thread(target=take, args=(mine,)) for mine in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(call.number for mine in found for call in mine) == list(range(WIDE))
 
 
 def test_whether_a_call_could_begin_is_asked_often_at_no_cost() -> None:
@@ -120,15 +182,17 @@ def test_what_waits_for_two_jobs_wakes_when_both_are_done() -> None:
     assert waiting.is_empty()
 
 
-def test_all_that_is_parked_is_cancelled() -> None:
+def test_what_is_parked_is_known_to_whoever_cancels_and_what_is_a_jobs_is_not() -> None:
     waiting = Waiting()
     waiting.add([first := Call(0, abs, (-1,), {})])
-    waiting.take()
+    with waiting.taken() as calls:
+        assert calls == [first]
+        assert waiting.futures() == [first.future]
     second = Call(1, abs, (first.future,), {})
     waiting.add([second, third := Call(2, abs, (second.future,), {})])
     assert waiting.take() == []
-    waiting.cancel()
-    assert [call.future.cancelled() for call in (first, second, third)] == [False, True, True]
+    assert waiting.futures() == [second.future, third.future]
+    assert calls == []
 
 
 def test_a_chain_submitted_while_its_first_call_runs_comes_to_its_end(pool: FunctionExecutor, tmp_path: Path) -> None:

@@ -56,10 +56,31 @@ def test_nested_calls_run_where_they_are() -> None:
     assert {name.startswith("sarray-crew") for names in found for name in names} == {True}
 
 
+def place() -> tuple[int, int]:
+    """The process, and the thread in it."""
+    return os.getpid(), threading.get_ident()
+
+
+def nested(count: int, **options: Any) -> tuple[int, set[tuple[int, int]]]:
+    """A sum of squares by a nested `Parallel` of the backend's own name, and in which threads of which process."""
+    parallel = joblib.Parallel(n_jobs=2, backend="sarray", **options)
+    found = parallel(joblib.delayed(place)() for _ in range(4))
+    return sum(parallel(joblib.delayed(square)(x) for x in range(count))), {*found, place()}
+
+
+@pytest.mark.parametrize("options", [{}, {"executor": "functions"}])
+def test_the_backend_is_known_where_calls_run(backend: Any, options: dict[str, Any]) -> None:
+    with backend:
+        found = joblib.Parallel()(joblib.delayed(nested)(count, **options) for count in range(6))
+    assert [total for total, _ in found] == [0, 0, 1, 5, 14, 30]
+    assert {len(where) for _, where in found} == {1}, "one after the other, where the outer call is"
+
+
 def test_how_many_jobs() -> None:
     backend = sarray.joblib.SarrayBackend()
     assert backend.effective_n_jobs(3) == 3
     assert backend.effective_n_jobs(-1) >= backend.effective_n_jobs(-2) >= 1
+    assert sarray.joblib.SarrayBackend(nesting_level=1).effective_n_jobs(3) == 1
     with pytest.raises(ValueError, match="n_jobs"):
         backend.effective_n_jobs(0)
 

@@ -180,3 +180,37 @@ with FunctionExecutor("functions", workers=1) as executor:
     print(slow.result(), executor.submit(abs, -3).result())
 """
     assert script(code) == ["interrupted True", "None 3"]
+
+
+def talk(number: int) -> None:
+    print(f"out {number}")
+    print(f"err {number}", file=sys.stderr)
+    subprocess.run(["echo", f"child {number}"], check=True)
+
+
+def test_what_calls_print_can_be_read() -> None:
+    with FunctionExecutor("functions", workers=2) as executor:
+        executor.submit(abs, -1).result(PATIENCE)  # from now on the file is there
+        assert executor.log is not None
+        before = executor.log.read_text()
+        list(executor.map(talk, range(5)))
+        printed = executor.log.read_text().removeprefix(before).splitlines()
+    assert sorted(printed) == sorted(f"{where} {number}" for where in ("out", "err", "child") for number in range(5))
+
+
+@pytest.mark.parametrize("name", ["threads", "serial"])
+def test_what_calls_print_here_is_printed_here(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with FunctionExecutor(name) as executor:
+        executor.submit(print, "here").result(PATIENCE)
+        assert executor.log is None
+    assert capsys.readouterr().out == "here\n"
+
+
+def test_the_log_goes_with_the_program() -> None:
+    (path,) = script(
+        "from wukong_sched.futures import FunctionExecutor\n"
+        "with FunctionExecutor('functions', workers=1) as executor:\n"
+        "    executor.submit(print, 'gone').result()\n"
+        "    print(executor.log)"
+    )
+    assert path.endswith("functions.log") and not Path(path).exists()

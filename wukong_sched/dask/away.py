@@ -1,8 +1,7 @@
 """Nodes of a graph that are called in other processes, what they return and what they raise.
 
 Results go from task to task as they are, and are pickled only where they leave their process (`Returned`). What a task
-raises ends the job, whatever it is: an exception that cannot be pickled, or loaded again, KeyboardInterrupt and
-SystemExit too, which would otherwise be taken for the end of a process.
+raises ends the job, whatever it is (`Left`).
 """
 
 from __future__ import annotations
@@ -11,16 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from wukong_sched.causes import Left
 from wukong_sched.dask.graph import Call
 from wukong_sched.futures.parcel import Failed, Returned
-
-
-class Left(Exception):
-    """A task raised, in another process; `failed` has what and where."""
-
-    def __init__(self, failed: Failed) -> None:
-        super().__init__(failed)
-        self.failed = failed
 
 
 class Away:

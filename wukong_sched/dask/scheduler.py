@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from pickle import PicklingError
 from typing import Any
 
 import dask
 
-from wukong_sched.dask.away import Away, Left, opened
+from wukong_sched.causes import exception_of
+from wukong_sched.dask.away import Away, opened
 from wukong_sched.dask.callbacks import Callbacks, watching
 from wukong_sched.dask.constants import without_constants
 from wukong_sched.dask.fused import unfused
@@ -19,14 +21,18 @@ from wukong_sched.dask.lost_writes import refuse_lost_writes
 from wukong_sched.dask.reports import remember
 from wukong_sched.drivers import serial
 from wukong_sched.drivers.blas import single_threaded
-from wukong_sched.drivers.named import Progress, run_named
-from wukong_sched.drivers.pump import cause_of, inside_task
+from wukong_sched.drivers.named import DRIVERS, Progress, run_named
+from wukong_sched.drivers.pump import inside_task
 from wukong_sched.errors import TaskError
 from wukong_sched.explicit import Explicit
 from wukong_sched.report import Summary
 from wukong_sched.storage.memory import MemoryStorage
 from wukong_sched.storage.protocol import Storage
 
+TRAVELS = (
+    "a graph goes to functions pickled, with its data: let tasks open their files and connections themselves, give "
+    "list(...) of a generator, or compute this with scheduler=wukong_sched.dask.get"
+)
 Carrier = Callable[[Explicit, Storage, Progress | None], Summary]
 """Puts the wanted tiles of a program into a storage, telling of progress, and says what was done."""
 IN_PROCESS = ("threads", "serial")
@@ -39,6 +45,8 @@ SHARE_MEMORY = (*IN_PROCESS, "simulate")
 class Scheduler:
     """Runs Dask graphs on an executor of this engine, with so many workers (None: Dask's ``num_workers``, or all).
 
+    Raises ValueError unless `workers` is None or at least 1.
+
     >>> import dask
     >>> dask.delayed(sum)([1, 2]).compute(scheduler=Scheduler("serial"))
     3
@@ -48,6 +56,10 @@ class Scheduler:
     workers: int | None = None
     carrier: Carrier | None = None
     """Runs programs of this executor, if it is none of this engine's drivers by name."""
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers must be at least 1, or None for all processors, got {self.workers}")
 
     def __call__(
         self,
@@ -69,17 +81,18 @@ class Scheduler:
         """
         if pool is not None:
             raise TypeError("pool= is of Dask's own threads, this scheduler has others; say how many: num_workers=2")
-        if num_workers is not None and num_workers < 1:
-            raise ValueError(f"num_workers must be at least 1, got {num_workers}")
-        asked = executor or self.executor
+        asked, workers = executor or self.executor, self._workers(num_workers)
         carrier = self.carrier if asked == self.executor else None
-        run = carrier or partial(_by_name, asked, self._workers(num_workers))
+        run = carrier or partial(_by_name, asked, workers)
         with watching(nodes_of(graph), callbacks) as watch:
-            values = _computed(keys, asked, self._workers(num_workers), watch, run)
+            values = _computed(keys, asked, workers, watch, run)
         return _nested(keys, values)
 
     def _workers(self, asked: int | None) -> int | None:
-        workers: int | None = asked or self.workers or dask.config.get("num_workers", None)
+        given = (asked, self.workers, dask.config.get("num_workers", None))
+        workers: int | None = next((number for number in given if number is not None), None)
+        if workers is not None and workers < 1:
+            raise ValueError(f"num_workers must be at least 1, got {workers}")
         return workers
 
 
@@ -94,7 +107,7 @@ def _computed(keys: Any, executor: str, workers: int | None, watch: Callbacks, r
     here, nodes = executor in IN_PROCESS, watch.nodes
     wrap: Callable[[Call], Any] = (watch.wrap if watch else unfused) if here else Away
     if executor not in SHARE_MEMORY and not inside_task():
-        refuse_lost_writes(nodes)
+        refuse_lost_writes(nodes, elsewhere=executor not in DRIVERS)
     program = program_of(nodes if here else without_constants(nodes), keys, wrap)
     storage = MemoryStorage()
     try:
@@ -105,20 +118,13 @@ def _computed(keys: Any, executor: str, workers: int | None, watch: Callbacks, r
                 progress = watch.progress if watch and not here else None
                 remember(run(program, storage, progress), executor)
     except TaskError as error:
-        cause = _cause(error)
+        cause = exception_of(error, program)
         raise cause from cause.__cause__
+    except (TypeError, PicklingError) as error:  # of what the graph holds, as it is pickled
+        if not here:
+            error.add_note(TRAVELS)
+        raise
     return partial(_value, program, storage)
-
-
-def _cause(error: TaskError) -> BaseException:
-    """What the task raised, with a note that says which task it was."""
-    cause = error.__cause__
-    if cause is None:
-        return error
-    if isinstance(cause, Left):
-        cause = cause.failed.open()
-    cause.add_note(str(replace(error.story, cause=cause_of(cause))))
-    return cause
 
 
 def _is_parallel(program: Explicit, executor: str, workers: int | None) -> bool:

@@ -223,8 +223,8 @@ class Execution:
 def fitted(policy: Policy, seconds: float, memory: int = 0) -> Policy:
     """The policy, for a function that has so many seconds and bytes (0: nobody knows), which may be less than planned.
 
-    If its margin leaves no time to work, that is the last tenth of it; what it holds, keeps and fetches beside a task is
-    a part of its memory each.
+    If its margin leaves no time to work, that is the last tenth of it; what it holds, keeps and fetches beside a task
+    is a part of its memory each.
 
     >>> fitted(CostModel(margin=10.0), 9.0).margin, fitted(CostModel(margin=10.0), 900.0).margin
     (0.9, 10.0)

@@ -62,22 +62,44 @@ SHAPES: Mapping[type, Shape] = {
     ),
     deque: Shape(list, lambda value, parts: deque(parts, value.maxlen)),
 }
+
+
+def _keyed(kind: type) -> Shape:
+    return Shape(
+        lambda value: [*value, *value.values()],
+        lambda value, parts: kind(zip(parts[: len(value)], parts[len(value) :], strict=True)),
+    )
+
+
+ITERATOR = Shape(lambda value: list(copy(value)), lambda value, parts: iter(parts))
+KEYED: Mapping[type, Shape] = {
+    **SHAPES,
+    dict: _keyed(dict),
+    OrderedDict: _keyed(OrderedDict),
+    **{type(iter(kind())): ITERATOR for kind in (list, tuple, set)},
+}
+"""The same with dicts' keys, and what iterators of lists, tuples and sets have still to give."""
 CONTAINERS = "tuples, lists, sets, dicts' values, slices, dataclasses, OrderedDict and deque"
 """What results are found in."""
 NAMED = Shape(list, lambda value, parts: value._make(parts))
 DATACLASS = Shape(lambda value: [getattr(value, name) for name in _fields(value)], _with_fields)
 
 
-def _shape(value: Any) -> Shape | None:
+def _shape(value: Any, shapes: Mapping[type, Shape]) -> Shape | None:
     kind = type(value)
-    if kind in SHAPES:
-        return SHAPES[kind]
+    if kind in shapes:
+        return shapes[kind]
     if issubclass(kind, tuple) and hasattr(kind, "_make"):
         return NAMED
     return DATACLASS if hasattr(kind, "__dataclass_fields__") else None
 
 
-def replaced(value: Any, leaf: Callable[[Any], Any], known: dict[int, tuple[Any, Any]] | None = None) -> Any:
+def replaced(
+    value: Any,
+    leaf: Callable[[Any], Any],
+    shapes: Mapping[type, Shape] = SHAPES,
+    known: dict[int, tuple[Any, Any]] | None = None,
+) -> Any:
     """The value with `leaf` of everything in it that is neither plain nor a container; itself if nothing changes.
 
     >>> replaced([1, (2, {3: abs})], lambda part: "found")
@@ -85,7 +107,7 @@ def replaced(value: Any, leaf: Callable[[Any], Any], known: dict[int, tuple[Any,
     """
     if type(value) in PLAIN:
         return value
-    shape = _shape(value)
+    shape = _shape(value, shapes)
     if shape is None:
         return leaf(value)
     if known is None:
@@ -97,7 +119,7 @@ def replaced(value: Any, leaf: Callable[[Any], Any], known: dict[int, tuple[Any,
         return value
     known[id(value)] = value, value  # as long as it is looked at
     try:
-        others = [replaced(part, leaf, known) for part in parts]
+        others = [replaced(part, leaf, shapes, known) for part in parts]
     except RecursionError:
         return value
     if not all(map(operator.is_, parts, others)):
@@ -105,7 +127,7 @@ def replaced(value: Any, leaf: Callable[[Any], Any], known: dict[int, tuple[Any,
     return known[id(value)][1]
 
 
-def slotted(value: Any, found: Found) -> Any:
+def slotted(value: Any, found: Found, shapes: Mapping[type, Shape] = SHAPES) -> Any:
     """The value with a slot in place of each result; the value itself if there is none in it.
 
     >>> slotted([1, (2, abs)], lambda part: Slot(0))[1][1].number
@@ -116,7 +138,7 @@ def slotted(value: Any, found: Found) -> Any:
         slot = found(part)
         return part if slot is None else slot
 
-    return replaced(value, leaf)
+    return replaced(value, leaf, shapes)
 
 
 def filled(value: Any, results: Sequence[Any]) -> Any:
@@ -125,4 +147,4 @@ def filled(value: Any, results: Sequence[Any]) -> Any:
     >>> filled({"a": [Slot(1), 2]}, ["x", "y"])
     {'a': ['y', 2]}
     """
-    return replaced(value, lambda part: results[part.number] if type(part) is Slot else part)
+    return replaced(value, lambda part: results[part.number] if type(part) is Slot else part, KEYED)

@@ -25,7 +25,7 @@ from wukong_sched.errors import InfrastructureError
 from wukong_sched.explicit import Explicit
 from wukong_sched.futures.arguments import Slot, replaced
 from wukong_sched.futures.calls import Arguments, Call, CallFuture, name_of
-from wukong_sched.futures.parcel import TRAVELS, Dropped, Failed, Lent, Parcel, Returned, packed
+from wukong_sched.futures.parcel import TRAVELS, Dropped, Failed, Lent, Parcel, Returned, no_future, packed
 from wukong_sched.futures.record import Records
 from wukong_sched.futures.tickets import Ticket, Tickets
 from wukong_sched.futures.waiting import Unattended, Waiting
@@ -68,7 +68,6 @@ class Parcels:
         self._functions.clear()
         self._numbers.clear()
         inner.clear()
-        calls.clear()
 
     def _pack(self, call: Call, place: int, ticket: Ticket) -> None:
         try:
@@ -92,7 +91,9 @@ class Parcels:
         slots: dict[int, Slot] = {}
 
         def leaf(part: Any) -> Any:
-            if type(part) is not np.ndarray or part.nbytes < LARGE or part.dtype.hasobject:
+            if type(part) is not np.ndarray:
+                return no_future(part)
+            if part.nbytes < LARGE or part.dtype.hasobject:
                 return part
             key = self._lent.setdefault(id(part), ~len(self._lent))  # below every call's number
             self._tasks.setdefault(key, Lent(part))
@@ -109,7 +110,8 @@ class Parcels:
 
     def program(self) -> Explicit | None:
         """The program that leaves behind what somebody may ask for; None if nothing is left to run."""
-        wanted = [n for n, found in self._refs.items() if found() is not None]
+        futures = ((n, found()) for n, found in self._refs.items())
+        wanted = [n for n, future in futures if future is not None and not future.cancelled()]
         program = Explicit.from_mapping(self._tasks, wanted) if wanted else None
         if program is not None:
             self._places = {program.tile_of(n)[1][0]: n for n in wanted}
@@ -138,14 +140,16 @@ class Parcels:
             self._tasks[number] = Failed(error)
         return bool(blamed)
 
-    def waiting(self) -> list[CallFuture]:
-        """Futures that have nothing yet."""
-        return [future for found in self._refs.copy().values() if (future := found()) is not None]
+    def cancel(self) -> None:
+        """Cancel what has not begun, also where nobody holds the future."""
+        for number, found in self._refs.copy().items():
+            future = found()
+            (self.tickets.ticket(number) if future is None else future).cancel()
 
     def fail(self, error: BaseException) -> None:
         """Nothing more will come."""
-        for future in self.waiting():
-            if future.starts():
+        for found in self._refs.copy().values():
+            if (future := found()) is not None and future.starts():
                 future.set_exception(error)
 
 
@@ -202,22 +206,24 @@ class FunctionsAway(Unattended):
         super().__init__(waiting)
         self._records = records
         self._workers = workers
-        self._jobs: list[Parcels] = []
         self.crew = Crew(workers + SPARE, self)
 
     def begin(self) -> None:
         """Make one job of all that waits, and see it through."""
         self._linger()
-        calls = self._waiting.take()
-        if not calls:
-            return
-        edges = any(call.needs for call in calls)
-        try:
-            parcels = Parcels(calls, local_functions(self._workers).directory)
-        except Exception as error:  # whatever keeps functions from starting, or a job from having a file
-            _fail(calls, error)
-            return
-        self._jobs.append(parcels)
+        with self._waiting.taken() as calls:
+            if not calls:
+                return
+            edges = any(call.needs for call in calls)
+            try:
+                parcels = Parcels(calls, local_functions(self._workers).directory)
+            except Exception as error:  # whatever keeps functions from starting, or a job from having a file
+                _fail(calls, error)
+                return
+            self._jobs.append(parcels)
+        self._see_through(parcels, edges)
+
+    def _see_through(self, parcels: Parcels, edges: bool) -> None:
         try:
             while (program := parcels.program()) is not None and not self._run(program, parcels, edges):
                 pass  # once more, without the calls that end their functions
@@ -227,12 +233,12 @@ class FunctionsAway(Unattended):
             self._jobs.remove(parcels)
             parcels.tickets.close()
 
-    def cancel(self) -> None:
-        """Cancel what is in no job, and what jobs have not begun."""
-        super().cancel()
-        for parcels in self._jobs[:]:
-            for future in parcels.waiting():
-                future.cancel()
+    @property
+    def log(self) -> Path:
+        """The file that functions of this process print into, as long as they run; they are started if need be."""
+        from wukong_sched.functions.local import LOG
+
+        return local_functions(self._workers).directory / LOG
 
     def _linger(self) -> None:
         deadline, seen = time.monotonic() + LONGEST, -1

@@ -18,7 +18,7 @@ EVERY = 0.1
 
 
 class Bar:
-    """A progress bar in text.
+    """A progress bar in text, on any stream: whoever asks for it has one that is no terminal, as in a notebook, too.
 
     >>> import io
     >>> shown = io.StringIO()
@@ -39,6 +39,8 @@ class Bar:
         self._due = now + EVERY
         full = WIDTH * done // max(1, total)
         stream = sys.stderr if self._stream is None else self._stream
+        if stream is None:  # a program without a console has none
+            return
         end = "\n" if done == total else ""
         stream.write(f"\r[{'#' * full}{'.' * (WIDTH - full)}] {done}/{total} calls{end}")
         stream.flush()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Container, Mapping
-from concurrent.futures import CancelledError, Future
-from concurrent.futures._base import CANCELLED, LOGGER, PENDING, RUNNING
+from concurrent.futures import Future
+from concurrent.futures._base import CANCELLED, FINISHED, LOGGER, PENDING, RUNNING
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -29,6 +29,8 @@ class CallFuture(Future[Any]):
 
     ticket: Ticket | None = None
     """Says whether a call of a job in functions has begun there; such a one is pending until somebody asks."""
+    _stays = False
+    """Whether somebody cancelled the call before it had a ticket; it is given none any more."""
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -38,11 +40,21 @@ class CallFuture(Future[Any]):
 
     def cancel(self) -> bool:
         """Cancel the call; False if it runs, or has ended. What is cancelled never begins."""
+        if self._state == PENDING:
+            with self._condition:
+                self._stays = self.ticket is None
         if self.ticket is None:
             return super().cancel()
         if self._state == PENDING and not self.ticket.cancel():
             return False
         return self.drop()
+
+    def goes_away(self, ticket: Ticket) -> bool:
+        """Be pending until the ticket says more; False if the call was cancelled before."""
+        with self._condition:
+            if not self._stays:
+                self.ticket = ticket
+            return not self._stays
 
     def running(self) -> bool:
         """Whether the call has begun, and has not ended."""
@@ -65,6 +77,15 @@ class CallFuture(Future[Any]):
                 callback(self)
             except BaseException:
                 LOGGER.exception("exception calling callback for %r", self)
+
+    def succeeded(self) -> bool:
+        """Whether there is a result. Nothing changes after that, so it is looked up without the lock."""
+        return self._state == FINISHED and self._exception is None
+
+    @property
+    def value(self) -> Any:
+        """The result of one that has succeeded."""
+        return self._result
 
     def starts(self) -> bool:
         """Be running, if it may: False if it is cancelled, of which whoever waits is told, or has ended."""
@@ -123,31 +144,26 @@ class Call:
 
     def starts(self) -> bool:
         """Mark the future as running; False if it is cancelled, or failed because something that it needs did."""
-        failed = None
-        for need in self.needs:
-            try:
-                failed = failed or need.exception()
-            except CancelledError:
-                self.future.cancel()
-                break
+        failed = next((need for need in self.needs if not need.succeeded()), None)
+        if failed is not None and failed.cancelled():
+            self.future.cancel()
         if not self.future.set_running_or_notify_cancel():
             return False
         if failed is not None:
-            self.future.set_exception(failed)
+            self.future.set_exception(failed.exception())
         return failed is None
 
     def given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments, all results filled in."""
         if not self.needs:
             return self.arguments
-        args, kwargs = filled(self.arguments, [need.result() for need in self.needs])
+        args, kwargs = filled(self.arguments, [need.value for need in self.needs])
         return args, kwargs
 
     def starts_away(self, here: Container[CallFuture], ticket: Ticket) -> bool:
         """As `starts`, for a call whose other needs are in the same job; it is pending until its ticket says more."""
-        self.future.ticket = ticket
         outside = [need for need in self.needs if need not in here]
-        if self.future.cancelled() or any(need.cancelled() for need in outside):
+        if not self.future.goes_away(ticket) or any(need.cancelled() for need in outside):
             self.future.drop()
             return False
         failed = next((error for need in outside if (error := need.exception())), None)

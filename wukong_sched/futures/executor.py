@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol
 
 from wukong_sched.drivers.crew import Crew
@@ -26,6 +27,10 @@ class Engine(Protocol):
     """What makes jobs of the calls that wait."""
 
     crew: Crew
+
+    @property
+    def log(self) -> Path | None:
+        """The file that calls print into; None where they do so in this process."""
 
     def cancel(self) -> None:
         """Cancel what has not begun."""
@@ -105,6 +110,14 @@ class FunctionExecutor(Executor):
     def records(self) -> list[Record]:
         """The jobs that have ended, if they are recorded."""
         return self._records.records
+
+    @property
+    def log(self) -> Path | None:
+        """The file that calls in functions print into, to either stream; None where calls print in this process.
+
+        It is there until this program ends. All that runs in as many functions of this program shares it.
+        """
+        return self._engine.log
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> CallFuture:
         """Call ``fn(*args, **kwargs)``; the future of what it returns. Raises RuntimeError after `shutdown`."""

@@ -28,11 +28,11 @@ AGAIN = 1e-5
 class CallHere:
     """The body of a call's task: runs it, unless it was taken back."""
 
-    __slots__ = ("__name__", "_begun", "_ended", "_held")
+    __slots__ = ("__name__", "_begun", "_call", "_ended")
 
     def __init__(self, call: Call, begun: list[None], ended: list[None]) -> None:
         self.__name__ = name_of(call.function)
-        self._held, self._begun, self._ended = [call], begun, ended
+        self._call, self._begun, self._ended = call, begun, ended
 
     def __call__(self, *results: None) -> None:
         """Run the call, unless it, or a call that it needs, was taken back."""
@@ -44,14 +44,20 @@ class CallHere:
     def take(self) -> Call | None:
         """The call, for whoever asks first."""
         try:
-            return self._held.pop()
-        except IndexError:
+            call = self._call
+            del self._call  # of several threads one can
+        except AttributeError:
             return None
+        return call
+
+    def waiting(self) -> Call | None:
+        """The call, as long as nobody took it."""
+        return getattr(self, "_call", None)
 
     def could_run(self) -> bool:
         """Whether the call has not begun although all that it needs is there."""
-        held = self._held[:]
-        return bool(held) and (not held[0].needs or held[0].is_ready())
+        call = self.waiting()
+        return call is not None and (not call.needs or call.is_ready())
 
 
 class Nowhere:
@@ -107,6 +113,12 @@ class Bodies:
         """Whether a call has not begun although it could."""
         return any(body.could_run() for body in self.bodies)
 
+    def cancel(self) -> None:
+        """Cancel what has not begun."""
+        for body in self.bodies:
+            if (call := body.waiting()) is not None:
+                call.future.cancel()
+
     def fail(self, error: BaseException) -> None:
         """The job broke: let nobody wait for what it has not begun."""
         for body in self.bodies:
@@ -125,6 +137,11 @@ class ThreadsHere:
         """How many calls of a job had begun and ended, and since when."""
         self.crew = Crew(workers, self)
 
+    @property
+    def log(self) -> None:
+        """Calls print in this process."""
+        return None
+
     def waits(self) -> bool:
         """Whether calls wait."""
         return bool(self._waiting)
@@ -139,18 +156,15 @@ class ThreadsHere:
 
     def begin(self) -> None:
         """Make one job of all that waits."""
-        calls = self._waiting.take()
-        if not calls:
-            return
-        bodies = Bodies(calls)
-        count = len(calls)
-        del calls
-        trace = self._records.trace()
-        job = CrewJob(self.crew, bodies.program, Nowhere(), self._ended, trace=trace)
-        with self.changed:
-            self._jobs[job] = bodies
-            if count > 1:
-                self.crew.reserve()
+        with self._waiting.taken() as calls:
+            if not calls:
+                return
+            bodies, trace = Bodies(calls), self._records.trace()
+            job = CrewJob(self.crew, bodies.program, Nowhere(), self._ended, trace=trace)
+            with self.changed:
+                self._jobs[job] = bodies
+                if len(calls) > 1:
+                    self.crew.reserve()
         job.begin()
 
     def _ended(self, job: CrewJob, error: BaseException | None) -> None:
@@ -177,7 +191,9 @@ class ThreadsHere:
         with self.changed:
             for job, bodies in list(self._jobs.items()):
                 self._take_back(job, bodies)
-        self._waiting.cancel()
+            futures = self._waiting.futures()
+        for future in futures:  # without the lock: callbacks are called
+            future.cancel()
 
     def _take_back(self, job: CrewJob, bodies: Bodies) -> None:
         job.abandon()
@@ -198,13 +214,14 @@ class NamedHere(Unattended):
 
     def begin(self) -> None:
         """Make one job of all that waits."""
-        calls = self._waiting.take()
-        if not calls:
-            return
-        bodies, trace = Bodies(calls), self._records.trace()
-        del calls
+        with self._waiting.taken() as calls:
+            if not calls:
+                return
+            bodies, trace = Bodies(calls), self._records.trace()
+            self._jobs.append(bodies)
         try:
             run_named(bodies.program, Nowhere(), self._executor, 1, trace=trace)
         except BaseException as error:  # whatever broke the job
             bodies.fail(error)
+        self._jobs.remove(bodies)
         self._records.add(bodies.program, trace)

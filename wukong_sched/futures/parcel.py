@@ -146,6 +146,24 @@ def loaded(data: bytes) -> Callable[..., Any]:
     return function
 
 
+def no_future(part: Any) -> Any:
+    """The argument, or part of one; TypeError if it is a future of another library, which means nothing elsewhere.
+
+    >>> from concurrent.futures import Future
+    >>> no_future("argument"), no_future(Future())
+    Traceback (most recent call last):
+        ...
+    TypeError: a concurrent.futures._base.Future cannot travel to functions; give its result(), or submit ...
+    """
+    kind = type(part)
+    if hasattr(kind, "add_done_callback") and hasattr(kind, "result"):
+        raise TypeError(
+            f"a {kind.__module__}.{kind.__qualname__} cannot travel to functions; give its result(), or submit what it "
+            "stands for to an executor of wukong_sched.futures, whose futures stand for their results"
+        )
+    return part
+
+
 def packed(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Arguments for a parcel: as they are if that means the same everywhere, pickled otherwise."""
     if not kwargs and PLAIN.issuperset(map(type, args)):
