@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,9 @@ from wukong_sched.functions.carried import Wishes, begin, finished
 from wukong_sched.functions.mapped import MappedArray
 from wukong_sched.functions.submitted import Submitted
 from wukong_sched.functions.usage import Usage, total
-from wukong_sched.messages import Run, Store
-from wukong_sched.program import SINK, Program, Tile
+from wukong_sched.program import Program, Tile
 from wukong_sched.storage.memory import MemoryStorage
-from wukong_sched.trace import Trace
+from wukong_sched.trace import Trace, written_in_vain
 
 Facts = dict[str, Any]
 """What is measured of a job: `seconds`, and counts."""
@@ -221,18 +220,4 @@ def stored_in_vain(program: Program, place: LocalFunctions) -> int:
         job.wait(place.trouble())
         place.running.is_quiet(QUIET)
         job.traced_into(trace)
-    ran: dict[Any, set[str]] = {}
-    stored: list[tuple[str, Tile]] = []
-    for history in trace.histories.values():
-        for instruction in (each for entry in history.entries for each in entry.instructions):
-            if isinstance(instruction, Run):
-                for task, _, _ in instruction.steps:
-                    ran.setdefault(task, set()).add(history.id)
-            elif isinstance(instruction, Store):
-                stored += [(history.id, tile) for tile in instruction.tiles]
-    readers = ((id, set().union(*(_readers(program, tile, ran)))) for id, tile in stored if not program.is_wanted(tile))
-    return sum(found == {id} for id, found in readers)
-
-
-def _readers(program: Program, tile: Tile, ran: Mapping[Any, set[str]]) -> Iterator[set[str]]:
-    return (ran.get(task, set()) for task in program.consumers(tile) if task != SINK)
+    return len(written_in_vain(trace, program))

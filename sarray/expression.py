@@ -37,14 +37,17 @@ class Expression:
 
     @property
     def ndim(self) -> int:
+        """Number of dimensions."""
         return len(self.shape)
 
     @property
     def numblocks(self) -> tuple[int, ...]:
+        """Number of blocks along each dimension."""
         return tuple(len(grid) for grid in self.chunks)
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all values together."""
         size = self.dtype.itemsize
         for extent in self.shape:
             size *= extent

@@ -23,6 +23,9 @@ is quoted, the words were found in copies of it from 2026 and may have been repl
 * [Quotas] AWS Lambda Developer Guide, "Lambda quotas"; "AWS Lambda announces scalable network bandwidth up to 3,000
   Mbps for functions outside a VPC", 2026-08-05.
 * [Lambda] AWS Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle".
+* [Memory] AWS Lambda Developer Guide, "Configure Lambda function memory".
+* [Invoke] AWS Lambda API Reference, "Invoke"; AWS Compute Blog, "More room to build: serverless services now support
+  payloads up to 1 MB", 2026-01-29.
 * [Wukong] github.com/ds2-lab/Wukong, branch socc2020 (README; batched_lambda_invoker.py), the code of Carver, Zhang,
   Wang, Anwar, Wu, Cheng: Wukong. SoCC 2020, arXiv 2010.07268, October 2020.
 * [S3] Amazon S3 User Guide, "Best practices design patterns", "Performance design patterns" and "Uploading and copying
@@ -153,6 +156,11 @@ def shape(name: str) -> Links | None:
     return SHAPES.get(name)
 
 
+EVENT_BYTES = 1 << 20
+"""Bytes of an asynchronous event: "for asynchronous invocations, the maximum payload size is 1 MB" [Invoke]; 256 KB
+until October 2025. What more than 256 KB costs stands in `prices`."""
+FULL_PROCESSOR = 1769
+"""MB of memory at which a function has one whole virtual processor [Memory]."""
 S3_PART = 16 << 20
 """Bytes of a part, and of a ranged read: "typical sizes for byte-range requests are 8 MB or 16 MB" [S3]."""
 S3_MULTIPART = 64 << 20

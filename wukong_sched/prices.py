@@ -8,6 +8,8 @@ aws.amazon.com, which show them only to a browser; so they were compared with wh
 * [Cost] AWS Solutions, "Automated Security Response on AWS", page "Cost" for US East (N. Virginia), as of 2026: its
   table quotes Lambda and S3.
 * [Bodner] arXiv 2501.07771, tables 1 and 2: us-east-1 in 2024, the same numbers for S3.
+* [Page] A copy of the page "AWS Lambda pricing" from 2026 in a public repository: "1 request per each asynchronous
+  Event for first 256 KB", and "1 additional request for each 64 KB of chunk upto 1 MB".
 * [Nodes] 14,033,805,639 bytes, from a public Terraform table of node types; AWS's own list was not to be had.
 * [Reserved] AWS Knowledge Center, "The available memory in my Amazon ElastiCache Redis node is always less than the
   value listed": ``reserved-memory-percent`` is 25.
@@ -36,6 +38,8 @@ class Prices:
     """A GB-second on x86, first six thousand million in a month [List, Cost]."""
     lambda_request: float = 0.20 / 1e6
     """An invocation [List, Cost]."""
+    lambda_request_bytes: int = 256 << 10
+    """Bytes of an asynchronous event that one request pays for; each 64 KB beyond are another [Page]."""
     s3_put: float = 0.005 / 1000
     """A PUT, COPY, POST or LIST request, S3 Standard [Cost, Bodner]; deletes are free."""
     s3_get: float = 0.0004 / 1000

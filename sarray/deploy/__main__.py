@@ -10,12 +10,13 @@ from typing import Any
 
 from sarray.deploy import environment
 from sarray.deploy.bytecode import NotWhole
-from sarray.deploy.function import FULL_PROCESSOR, LONGEST, Clients, Function, create, update
+from sarray.deploy.function import LONGEST, Clients, Function, create, update
 from sarray.deploy.package import package
 from sarray.deploy.requirements import Missing
 from sarray.deploy.runtimes import ARCHITECTURES, IMAGES, Glibc, running_python, target
 from sarray.deploy.wheels import NoWheels
 from wukong_sched.functions.places import Addresses
+from wukong_sched.links import FULL_PROCESSOR
 
 FAULTS = (ValueError, Missing, NoWheels, NotWhole, OSError)
 """What is told in one line, without a traceback."""

@@ -18,9 +18,8 @@ from urllib.parse import urlsplit
 
 from sarray.deploy import archive
 from wukong_sched.functions.places import OBJECTS
+from wukong_sched.links import FULL_PROCESSOR
 
-FULL_PROCESSOR = 1769
-"""MB of memory at which a function has one whole virtual processor (AWS Lambda Developer Guide)."""
 LONGEST = 900
 """Seconds of an invocation."""
 RETRIES = 2

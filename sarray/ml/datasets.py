@@ -151,23 +151,11 @@ def make_classification(
     _check_sizes("make_classification", 0, n_redundant=n_redundant, n_repeated=n_repeated)
     _check_range("make_classification", class_sep=class_sep)
     _check_range("make_classification", 1.0, flip_y=flip_y)
-    useful, clusters = n_informative + n_redundant + n_repeated, n_classes * n_clusters_per_class
-    if useful > n_features or clusters > 2**n_informative:
-        raise ValueError(
-            f"make_classification: {useful} informative, redundant and repeated features of {n_features}, and "
-            f"{clusters} clusters of 2 ** n_informative={2**n_informative} corners; write more features"
-        )
+    sizes = Sizes(n_classes * n_clusters_per_class, n_features, n_informative, n_redundant, n_repeated)
+    sizes.check()
     seed = _seed(random_state)
     small, large = np.random.default_rng(seed), default_rng(seed)
-    model = Clusters(
-        _centres(small, clusters, n_informative, class_sep, hypercube),
-        small.uniform(-1, 1, (clusters, n_informative, n_informative)),
-        small.uniform(-1, 1, (n_informative, n_redundant)),
-        small.integers(0, n_informative + n_redundant, n_repeated),
-        small.permutation(n_features) if shuffle else np.arange(n_features),
-        small.uniform(-class_sep, class_sep, n_features) if shift is None else _each("shift", shift, n_features),
-        small.uniform(1, 101, n_features) if scale is None else _each("scale", scale, n_features),
-    )  # fmt: skip
+    model = sizes.drawn(small, class_sep, hypercube, shuffle, shift, scale)
     noise = _normal("make_classification", large, (n_samples, n_features), chunks)
     drawn = large.random((n_samples, 3), chunks=(noise.chunks[0], 3))
     labels = Labels(_shares(weights, n_classes).cumsum(), n_clusters_per_class, flip_y)
@@ -257,6 +245,47 @@ class Clusters:
         x[:, stop : stop + len(self.repeat)] = x[:, self.repeat]
         found: NDArray[Any] = (x[:, self.order] + self.shift) * self.scale
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many clusters there are, and how many features in all and of each kind."""
+
+    clusters: int
+    features: int
+    informative: int
+    redundant: int
+    repeated: int
+
+    def check(self) -> None:
+        """Raise ValueError if the kinds are more features than there are, or clusters more than corners."""
+        useful, most = self.informative + self.redundant + self.repeated, 2**self.informative
+        if useful > self.features or self.clusters > most:
+            raise ValueError(
+                f"make_classification: {useful} informative, redundant and repeated features of {self.features}, and "
+                f"{self.clusters} clusters of 2 ** n_informative={most} corners; write more features"
+            )
+
+    def drawn(
+        self,
+        small: np.random.Generator,
+        half: float,
+        hypercube: bool,
+        shuffle: bool,
+        shift: ArrayLike | None,
+        scale: ArrayLike | None,
+    ) -> Clusters:
+        """Clusters at corners of a cube with edges of twice `half`; the rest as `make_classification` says."""
+        n = self.features
+        return Clusters(
+            _centres(small, self.clusters, self.informative, half, hypercube),
+            small.uniform(-1, 1, (self.clusters, self.informative, self.informative)),
+            small.uniform(-1, 1, (self.informative, self.redundant)),
+            small.integers(0, self.informative + self.redundant, self.repeated),
+            small.permutation(n) if shuffle else np.arange(n),
+            small.uniform(-half, half, n) if shift is None else _each("shift", shift, n),
+            small.uniform(1, 101, n) if scale is None else _each("scale", scale, n),
+        )  # fmt: skip
 
 
 def corners(small: np.random.Generator, count: int, ndim: int) -> NDArray[Any]:

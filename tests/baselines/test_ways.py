@@ -131,7 +131,7 @@ def test_a_pipeline_of_any_width_is_right(functions: LocalFunctions, width: int)
 
 
 def test_an_exception_ends_the_job_with_its_story_and_cause(way: Way, functions: LocalFunctions) -> None:
-    with pytest.raises(TaskError, match=r"fail: block \(3,\) of array 'value' failed: ZeroDivisionError") as info:
+    with pytest.raises(TaskError, match=r"fail: block \(4,\) of array 'value' failed: ZeroDivisionError") as info:
         computed(way, programs.tree(8, programs.fail), functions)
     assert isinstance(info.value.__cause__, ZeroDivisionError)
     until(functions.service.endpoint.is_quiet)

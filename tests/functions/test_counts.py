@@ -19,10 +19,8 @@ from wukong_sched.drivers.functions import LocalFunctions, run
 from wukong_sched.functions.carried import Wishes
 from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.functions.usage import Usage
-from wukong_sched.messages import Run, Store
-from wukong_sched.program import SINK, Program, Task, Tile
 from wukong_sched.storage.memory import MemoryStorage
-from wukong_sched.trace import Trace
+from wukong_sched.trace import Trace, ran, stored, written_in_vain
 
 MB = 10**6
 
@@ -75,29 +73,6 @@ def nap(block: Any) -> Any:
     return block + 1.0
 
 
-def where(trace: Trace) -> tuple[dict[Task, set[str]], list[tuple[str, Tile]]]:
-    """Which executors ran each task, and what each of them stored."""
-    ran: dict[Task, set[str]] = {}
-    stored: list[tuple[str, Tile]] = []
-    for history in trace.histories.values():
-        for instruction in (said for entry in history.entries for said in entry.instructions):
-            if isinstance(instruction, Run):
-                for task, _, _ in instruction.steps:
-                    ran.setdefault(task, set()).add(history.id)
-            elif isinstance(instruction, Store):
-                stored += [(history.id, tile) for tile in instruction.tiles]
-    return ran, stored
-
-
-def in_vain(program: Program, trace: Trace) -> list[Tile]:
-    """Tiles that were stored, though nobody but who made them has read them."""
-    ran, stored = where(trace)
-    readers = {tile: [task for task in program.consumers(tile) if task != SINK] for _, tile in stored}
-    return [
-        tile for id, tile in stored if readers[tile] and set().union(*(ran[task] for task in readers[tile])) == {id}
-    ]
-
-
 def test_a_tree_writes_only_what_crosses_from_one_executor_to_another(eight: LocalFunctions) -> None:
     """4,096 leaves on eight sandboxes. Where executors meet, each fan-in takes one tile that was written.
 
@@ -105,11 +80,10 @@ def test_a_tree_writes_only_what_crosses_from_one_executor_to_another(eight: Loc
     """
     program, trace = tree(4096), Trace()
     run(program, MemoryStorage(), eight, wishes=Wishes(trace=trace))
-    ran, stored = where(trace)
-    executors = {id for ids in ran.values() for id in ids}
-    assert len(ran) == 8191
-    assert 2 * len(in_vain(program, trace)) <= len(stored)
-    assert len(stored) <= 16 * len(executors)
+    executors, tiles = ran(trace), stored(trace)
+    assert len(executors) == 8191
+    assert 2 * len(written_in_vain(trace, program)) <= len(tiles)
+    assert len(tiles) <= 16 * len(set().union(*executors.values()))
 
 
 def test_r_reads_its_source_once_and_little_else(functions: LocalFunctions, rng: np.random.Generator) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("kernels", "wukong_sched", "sarray")
+AROUND = ("tests", "examples", "benchmarks")
+"""Directories of what is no part of the packages."""
 
 
 @dataclass(frozen=True, slots=True)

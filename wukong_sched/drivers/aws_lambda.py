@@ -26,14 +26,15 @@ from wukong_sched.functions.submitted import Submitted, attach, submit
 from wukong_sched.functions.usage import Usage
 from wukong_sched.links import AWS
 from wukong_sched.policy import Policy
+from wukong_sched.prices import US_EAST_1
 from wukong_sched.program import Program
 from wukong_sched.report import Facts, Report
 from wukong_sched.storage.protocol import Storage
 
 POLICY = AWS.policy()
 """Of Lambda functions that share a Redis in their own network."""
-ROOM = 262_144
-"""Bytes of an asynchronous event that every region takes."""
+ROOM = US_EAST_1.lambda_request_bytes
+"""Bytes of an asynchronous event. Lambda takes more (`links.EVENT_BYTES`), for more requests' price."""
 THREADS = 16
 """Requests at once."""
 THROTTLED = {"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException"}

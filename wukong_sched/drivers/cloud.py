@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from wukong_sched.links import Links, Service
 from wukong_sched.rule import Costed
 
 
@@ -51,6 +52,16 @@ class Cloud:
     unknown_seconds: float = 1e-3
     """What a task of unknown cost takes."""
 
+    @property
+    def links(self) -> Links:
+        """The network: one store, for whatever is stored."""
+        return Links(
+            redis=Service(self.store_latency, self.store_latency),
+            coordination=self.coordination,
+            invoke=self.invoke,
+            bandwidth=self.store_bandwidth,
+        )
+
     def transfer(self, nbytes: float) -> float:
         """Seconds of one request to the store that moves so many bytes."""
         return self.store_latency + nbytes / self.store_bandwidth
@@ -64,6 +75,7 @@ class Cloud:
 
 
 EXAMPLE = Cloud()
-"""Roughly AWS Lambda with S3 and a Valkey in the same region."""
+"""An example, and no measurement: round numbers of the order of AWS Lambda with S3 and a Valkey in the same region.
+What was measured, and by whom, stands in `wukong_sched.links`."""
 IDEAL = Cloud(0.0, math.inf, 0.0, 1.0, 0.0, 0.0)
 """Nothing but the work itself takes time."""

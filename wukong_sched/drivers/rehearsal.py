@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wukong_sched.drivers.cloud import Cloud
-from wukong_sched.links import Links
+from wukong_sched.links import EVENT_BYTES, Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Machine:
     """Processor seconds from then on until its executor asks for its record."""
     memory: int = 2048 << 20
     """Bytes of one sandbox."""
-    room: int = 1 << 20
+    room: int = EVENT_BYTES
     """Bytes of one event."""
 
     def cloud(self, links: Links) -> Cloud:

@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wukong_sched.coordination.protocol import GIVEN_UP
 from wukong_sched.drivers.adversary import Adversary
@@ -50,23 +50,17 @@ class Forecast(Summary):
 
 
 def policy_for(cloud: Cloud) -> CostModel:
-    """The cost model that knows a cloud's rates."""
-    return CostModel(
+    """The cost model of functions behind a cloud's links, which knows the cloud's other rates and limits too."""
+    known = cloud.links.policy()
+    return replace(
+        known,
         flops_per_second=cloud.flops_per_second,
         memory_bandwidth=cloud.memory_bandwidth,
         task_overhead=cloud.task_overhead,
         unknown_seconds=cloud.unknown_seconds,
-        bandwidth=cloud.store_bandwidth,
-        latency=cloud.store_latency,
-        invoke_seconds=cloud.invoke + 2 * cloud.coordination,
-        quantum=0.1,
-        hold_bytes=1 << 28,
-        fan=64,
-        hold_seconds=min(0.1, cloud.lease / 10),
+        hold_seconds=min(known.hold_seconds, cloud.lease / 10),
         renewal=cloud.lease / 3,
         margin=cloud.time_limit / 10,
-        worth=1.0,
-        waits=True,
     )
 
 

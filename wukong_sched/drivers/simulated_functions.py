@@ -46,6 +46,8 @@ from wukong_sched.storage.tiered import TieredObjects
 from wukong_sched.storage.tiles import TileStorage
 
 KEYS = Keys("rehearsal")
+TIERS = ("source", "inline", "redis", "object")
+"""What bytes are counted by."""
 SHARE = 6
 """A sandbox keeps tiles in the so manieth part of its memory."""
 
@@ -295,10 +297,8 @@ def run(
     whatever a task raised.
     """
     codec = BlockCodec(classes, key, worthwhile=gain_needed(links.bandwidth))
-    tallies = {name: Tally() for name in ("source", "inline", "redis", "object")}
     middle, large = dict[str, bytes](), dict[str, bytes]()
-    unseen = TieredObjects(MemoryObjects(middle), MemoryObjects(large))
-    tiles = TileStorage(unseen, KEYS, codec)
+    tiles = TileStorage(TieredObjects(MemoryObjects(middle), MemoryObjects(large)), KEYS, codec)
     job = SimulatedFunctions(
         program,
         tiles,
@@ -309,7 +309,7 @@ def run(
         links=links,
         machine=machine,
         codec=codec,
-        tallies=tallies,
+        tallies={name: Tally() for name in TIERS},
         middle=middle,
         large=large,
         rules=rules or {},
@@ -320,13 +320,18 @@ def run(
         raise TaskError(job.story) from job.error
     for tile in program.wanted():
         storage.put(tiles.get([tile]))
+    return _rehearsal(job)
+
+
+def _rehearsal(job: SimulatedFunctions) -> Rehearsal:
+    """What came of a job that is done."""
     return Rehearsal(
         job.counts.ended,
         job.counts.tasks,
         job.counts.executors,
-        {name: tally.bytes_read for name, tally in tallies.items()},
-        {name: tally.bytes_written for name, tally in tallies.items()},
-        {name: tally.requests for name, tally in tallies.items()},
+        {name: tally.bytes_read for name, tally in job.tallies.items()},
+        {name: tally.bytes_written for name, tally in job.tallies.items()},
+        {name: tally.requests for name, tally in job.tallies.items()},
         {rule: statistics.fmean(seconds) for rule, seconds in job.measured.items()},
     )
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from wukong_sched.functions.endpoint import Endpoint
+from wukong_sched.links import EVENT_BYTES
 
 PAUSES = (0.005, 0.02, 0.08, 0.3)
 """Seconds before a throttled event is sent again."""
@@ -16,7 +17,7 @@ PAUSES = (0.005, 0.02, 0.08, 0.3)
 class LocalInvoker:
     """Sends events to the local service; `room` is what it takes of one."""
 
-    def __init__(self, endpoint: Endpoint, room: int = 2**20) -> None:
+    def __init__(self, endpoint: Endpoint, room: int = EVENT_BYTES) -> None:
         self._endpoint, self.room = endpoint, room
 
     def invoke(self, events: Sequence[bytes]) -> None:

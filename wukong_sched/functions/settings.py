@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from wukong_sched.links import EVENT_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionSettings:
@@ -35,8 +37,8 @@ class FunctionSettings:
     """Sandboxes that are started with the service."""
     synchronous_payload: int = 6 * 2**20
     """Bytes of a request or a response."""
-    asynchronous_payload: int = 2**20
-    """Bytes of an event; Lambda's was 262,144 until October 2025."""
+    asynchronous_payload: int = EVENT_BYTES
+    """Bytes of an event."""
     asynchronous_queue: int = 100_000
     """Events that may wait; beyond it, a request is throttled."""
     retries: int = 2

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from wukong_sched.links import AWS
+from wukong_sched.links import AWS, FULL_PROCESSOR
 from wukong_sched.prices import US_EAST_1
 from wukong_sched.storage.codec import Buffer
 from wukong_sched.storage.objects import Objects, Pieces, StoreFull, Tally, size
@@ -46,8 +46,8 @@ class Link:
 
 LIVES = 60.0
 """Seconds that a tile usually lives."""
-MEMORY = 1769 << 20
-"""Bytes of a function that has one processor (AWS Lambda Developer Guide, "Configure Lambda function memory", 2025)."""
+MEMORY = FULL_PROCESSOR << 20
+"""Bytes of a function that has one processor."""
 REDIS = Link(AWS.redis.latency, AWS.bandwidth, 0.0, US_EAST_1.cache_byte_seconds(LIVES))
 """ElastiCache: a tile takes its part of a node for as long as it lives."""
 OBJECTS = Link(
