@@ -106,7 +106,7 @@ def store(
     report: bool = False,
     resume: bool = False,
 ) -> None:
-    """Write arrays into targets block by block; the public face is `sarray.store`."""
+    """Write arrays into targets block by block; the public face is `sarray.store`, which has the example."""
     from sarray.targets import places_of
 
     if len(arrays) != len(targets):
@@ -125,6 +125,11 @@ def submit(
     whether it has ended, `cancel()` ends it, `report()` says what it cost, and `id` finds it again: see `attach`.
     `executor` is "functions" or "aws", others raise ValueError. Functions on this machine end with this process,
     unless they have a home: ``sa.config({"functions.home": "~/.sarray"})``.
+
+    >>> import sarray as sa
+    >>> job = sa.submit(sa.ones((4, 4), chunks=2).sum(), executor="functions")
+    >>> [float(total) for total in job.result()]
+    [16.0]
     """
     from sarray import remote
     from sarray.executors import place_of
@@ -142,12 +147,23 @@ def attach(id: str, *, executor: str | None = None, timeout: float | None = None
     The id says where the job runs; the settings that hold here say how that place is found (``functions.home``; for
     AWS the bucket, the cache and the key). Raises LookupError if there is no such job, or its result was fetched
     before, TimeoutError if it still runs after so many seconds; otherwise as `compute`.
+
+    >>> import sarray as sa
+    >>> job = sa.ones(4, chunks=2).sum().submit(executor="functions")
+    >>> float(sa.attach(job.id))
+    4.0
     """
     return job_of(id, executor=executor).result(timeout)
 
 
 def job_of(id: str, *, executor: str | None = None) -> SubmittedJob:
-    """The job of this id, to look at or to cancel; as `attach`, without waiting."""
+    """The job of this id, to look at or to cancel; as `attach`, without waiting.
+
+    >>> import sarray as sa
+    >>> job = sa.job_of(sa.ones(4, chunks=2).sum().submit(executor="functions").id)
+    >>> float(job.result(60)), job.done()
+    (4.0, True)
+    """
     from sarray import remote
     from sarray.executors import place_of
 
@@ -159,6 +175,11 @@ def forget(*arrays: Any, executor: str | None = None) -> None:
     """Delete what was stored of these arrays by ``compute(..., resume=True)``, where that executor stores.
 
     Stored results stay until then: on AWS in the bucket, below ``tiles/``; on this machine as long as the functions.
+
+    >>> import sarray as sa
+    >>> total = (sa.arange(4, chunks=2) + 1).sum()
+    >>> int(total.compute(executor="functions", resume=True)), sa.forget(total, executor="functions")
+    (10, None)
     """
     from sarray import remote
     from sarray.executors import place_of
