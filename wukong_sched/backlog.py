@@ -175,13 +175,17 @@ class Backlog:
     def committed(
         self, discharged: Iterable[Task], joined: Sequence[Task], gives: Sequence[Give], ran: Collection[Task] = ()
     ) -> None:
-        """The record has moved: tasks left it, joined it (some of which may have run), and were given away."""
-        left = {task for give in gives for task in give.todo if len(task) == 2}.union(discharged)
-        known = left.union(self.ready, (SINK,), ran)
-        kept = [task for task in self.ready if task not in left]
-        self.ready.refill([*kept, *(task for task in reversed(joined) if task not in known)])
+        """The record has moved: tasks left it, joined it (some of which may have run), and were given away.
+
+        What is discharged has run, and is not among the ready; only what joined or was given changes those.
+        """
+        given = {task for give in gives for task in give.todo if len(task) == 2}
+        if given or joined:
+            known = given.union(discharged, self.ready, (SINK,), ran)
+            kept = [task for task in self.ready if task not in given]
+            self.ready.refill([*kept, *(task for task in reversed(joined) if task not in known)])
         self.owed.update(joined)
-        self.owed -= left
+        self.owed -= given.union(discharged)
 
     def work(self, seconds: Callable[[Task], float]) -> float:
         """Estimated seconds of the ready tasks, from a sample of at most 64."""

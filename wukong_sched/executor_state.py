@@ -205,11 +205,13 @@ class ExecutorState:
         shared = self._share(idle) if idle and not self.ledger.will_repeat() else None
         if shared is not None:
             return shared
-        if (self.ledger.announced or self.frontier.answers) and self.ledger.may_look(now):
+        may_look = self.ledger.may_look(now)
+        if may_look and (self.ledger.announced or self.frontier.answers):
             self.ledger.seen = now
             if awaited := self.frontier.awaited_part(self.policy):
                 return self._flush(part=awaited)
-        if self.ledger.open and not self.policy.holds(self.ledger.nbytes, self.ledger.age(now)):
+        age = self.ledger.age(now) if may_look else 0.0
+        if self.ledger.open and not self.policy.holds(self.ledger.nbytes, age):
             return self._relieve(now)
         return self._go_on(now)
 
@@ -364,11 +366,12 @@ class ExecutorState:
             self.policy = self.policy.observed(self.estimates.stored(tiles), seconds)
 
     def _is_late(self, now: float) -> bool:
-        """Whether the next task would end after the time limit, by what its like took here; a successor has longer."""
-        task = self.backlog.next() if self.deadline < math.inf else None
-        if task is None or task[0] not in self.estimates.corrections:
-            return False
-        return self.policy.yields(now + self._seconds(task), self.deadline)
+        """Whether the next task would end after the time limit, as far as we know; a successor has longer.
+
+        Only whoever has run something knows how fast it is, and has got somewhere.
+        """
+        task = self.backlog.next() if self.deadline < math.inf and self.estimates.corrections else None
+        return task is not None and self.policy.yields(now + self._seconds(task), self.deadline)
 
 
 TRANSITIONS: dict[tuple[Phase, type], Callable[..., list[Instruction]]] = {

@@ -58,6 +58,7 @@ class Frontier:
 
         What that takes counts like work, for others are given a share only between two Runs.
         A task of a rule that is not known runs alone, to show what such tasks take before many of them run in one go.
+        So does one that takes more seconds than that.
         """
         batch, nbytes, moving, backlog = Batch(), 0, 0.0, self.backlog
         quantum, batch_bytes = min(policy.quantum, most), policy.batch_bytes
@@ -66,11 +67,11 @@ class Frontier:
             task = backlog.next()
             if task is None:
                 break
-            new = task[0] not in known
-            if new and steps:
+            new, takes = task[0] not in known, seconds(task)
+            if steps and (new or batch.seconds + takes > most):
                 break
             backlog.take()
-            batch.seconds += seconds(task)
+            batch.seconds += takes
             drops: list[Tile] = []
             for tile in self.use(task, drops):
                 if tile not in needs:
@@ -124,7 +125,7 @@ class Frontier:
         """Tiles to forget because there is no room: those that were kept first, unless a ready task reads them."""
         size = self.program.nbytes
         total = sum(map(size, self.kept))
-        if policy.keeps(total):
+        if not self.kept or policy.keeps(total):
             return []
         wanted = self._read_by(self.backlog.ready)
         dropped = []

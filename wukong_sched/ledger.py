@@ -114,11 +114,8 @@ class Ledger:
         self.nbytes += self.program.nbytes(tile)
 
     def age(self, now: float) -> float:
-        """Seconds for which somebody may have waited for what is held here, those for the end alone in part.
-
-        None, as long as it is too early to look again who.
-        """
-        return max(now - self.urgent, self.patience(now)) if self.may_look(now) else 0.0
+        """Seconds for which somebody may have waited for what is held here, those for the end alone in part."""
+        return max(now - self.urgent, self.patience(now))
 
     def may_look(self, now: float) -> bool:
         """Whether all open tiles may be looked at: the more there are, the more seldom."""

@@ -88,3 +88,13 @@ def test_a_forked_child_has_its_own():
     if not child:
         os._exit(0 if threads.start(lambda: None).wait(PATIENCE) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_thread_that_is_called_for_nothing_ends():
+    """As when Ctrl-C comes between the call and what is to be done."""
+    threads = WorkerThreads(rest=0.01)
+    called = who(threads)
+    threads._resting.clear()
+    called.join(PATIENCE)
+    assert not called.is_alive()
+    assert who(threads) is not called

@@ -229,6 +229,17 @@ def test_a_task_that_would_not_end_in_time_is_left_to_a_successor(took: float, b
         assert only(s.stored(), Commit).yields
 
 
+@pytest.mark.parametrize(("deadline", "together"), [(math.inf, 3), (5.0, 3), (3.0, 2), (1.5, 1)])
+def test_what_runs_together_takes_half_of_the_time_that_is_left(deadline: float, together: int) -> None:
+    """Three tasks of half a second and a bit that are known, which a long quantum would run in one go."""
+    s = scripted(replace(NEAR, quantum=100.0, margin=0.1), [], [0], [1], wanted=[2])
+    s.core.estimates.corrections = dict.fromkeys(("leaf", "node"), 5.1)
+    s.core.deadline = deadline
+    s.start(ONE)
+    run = s.fetched()[0]
+    assert isinstance(run, Run) and len(run.steps) == together
+
+
 @pytest.mark.parametrize(("policy", "travels"), [(FAR, True), (NEAR, False), (NARROW, False)])
 def test_inline(policy: CostModel, travels: bool) -> None:
     """A stored tile of 1 MB travels with the task that reads it, if a request takes longer than its bytes."""

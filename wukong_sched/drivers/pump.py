@@ -213,9 +213,10 @@ class Pump:
             except TileMissing as missing:
                 return Fetched((missing.tile,))
             except Exception as error:  # whatever a task raises ends the job, with its story
-                if self.refusal is not None:
-                    raise self.refusal from None
-                return self._raised(story_of(self.around.program, task, error), error)
+                if self.refusal is None:
+                    return self._raised(story_of(self.around.program, task, error), error)
+            if self.refusal is not None:
+                raise self.refusal
             for tile in drops:
                 memory.pop(tile, None)
             left -= 1

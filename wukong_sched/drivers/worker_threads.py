@@ -7,6 +7,7 @@ that rest keep it. One that has rested for `REST` seconds ends, so nothing stays
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import os
 import queue
@@ -48,12 +49,12 @@ class WorkerThreads:
         A forked child has threads of its own.
         """
         if self._owner != os.getpid():
-            self._owner, self._lock, self._resting, self.busy = os.getpid(), threading.Lock(), [], 0
-        over = threading.Event()
+            self._lock, self._resting, self.busy = threading.Lock(), [], 0
+            self._owner = os.getpid()
+        over, within = threading.Event(), partial(contextvars.copy_context().run, work)
         with self._lock:
             inbox = self._resting.pop() if self._resting else self._hire()
-            self.busy += 1
-        inbox.put((partial(contextvars.copy_context().run, work), over))
+            inbox.put((within, over))
         return over
 
     def _hire(self) -> Inbox:
@@ -67,6 +68,8 @@ class WorkerThreads:
         while (asked := self._next(inbox)) is not None:
             work, over = asked
             try:
+                with self._lock:
+                    self.busy += 1
                 work()
                 del work, asked  # who rests keeps nothing alive
                 with self._lock:
@@ -77,11 +80,11 @@ class WorkerThreads:
                 over.set()
 
     def _next(self, inbox: Inbox) -> tuple[Work, threading.Event] | None:
-        try:
+        """What to do next; None for a thread that has rested long enough, or that an interrupted caller has called."""
+        with contextlib.suppress(queue.Empty):
             return inbox.get(timeout=self.rest)
-        except queue.Empty:
-            with self._lock:
-                if inbox in self._resting:
-                    self._resting.remove(inbox)
-                    return None
-            return inbox.get()  # it was asked at the last moment
+        with self._lock, contextlib.suppress(queue.Empty):
+            if inbox not in self._resting:
+                return inbox.get_nowait()
+            self._resting.remove(inbox)
+        return None
