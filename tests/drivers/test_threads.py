@@ -1,6 +1,8 @@
 """The threads driver: it agrees with the serial one, and ends well however it ends."""
 
+import _thread
 import operator
+import queue
 import signal
 import subprocess
 import sys
@@ -232,10 +234,31 @@ def test_control_c_ends_the_job_and_its_threads():
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(INTERRUPTED)], stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout.readline() == "started\n"
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[0] == "interrupted 0 0\n"
-    assert process.returncode == 0
+    try:
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[0] == "interrupted 0 0\n"
+        assert process.returncode == 0
+    finally:
+        process.kill()
+
+
+def test_an_interrupt_that_wakes_nobody_is_heard():
+    """The signal came when the caller was about to wait: the note is made, but nothing ends the wait."""
+    heard, ended = threading.Event(), queue.SimpleQueue()
+
+    def work(number):
+        time.sleep(0.1)  # the caller waits by now
+        _thread.interrupt_main()
+        ended.put(heard.wait(30))
+
+    program = Explicit.from_mapping({key: (work, n) for n, key in enumerate("ab")}, ["a", "b"])
+    with pytest.raises(KeyboardInterrupt):
+        try:
+            threads.run(program, MemoryStorage(), workers=1)
+        finally:
+            heard.set()
+    assert ended.get(timeout=30), "the task ended first"
 
 
 def test_a_failure_is_never_taken_for_a_stall():

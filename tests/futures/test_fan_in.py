@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -239,6 +240,26 @@ def test_a_signal_wakes_all_that_wait_and_may_be_taken_twice() -> None:
         with signal:
             signal.notify_all()
     assert woken == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "waits", [lambda pool, future: future.result(), lambda pool, future: pool.shutdown()], ids=["result", "shutdown"]
+)
+def test_an_interrupt_that_wakes_nobody_is_heard(waits: Callable[[FunctionExecutor, Future[bool]], object]) -> None:
+    """The signal came when the caller was about to wait: the note is made, but nothing ends the wait."""
+    heard = threading.Event()
+
+    def work() -> bool:
+        time.sleep(0.1)  # the caller waits by now
+        _thread.interrupt_main()
+        return heard.wait(PATIENCE / 2)
+
+    with FunctionExecutor(executor="threads", workers=1) as pool:
+        future = pool.submit(work)
+        with pytest.raises(KeyboardInterrupt):
+            waits(pool, future)
+        heard.set()
+        assert future.result(PATIENCE), "the call ended first"
 
 
 def test_futures_are_waited_for_in_several_threads() -> None:

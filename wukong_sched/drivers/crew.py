@@ -24,6 +24,7 @@ from wukong_sched.drivers.pump import Pump, Surroundings
 from wukong_sched.drivers.threads import POLICY
 from wukong_sched.errors import ProtocolError, raised
 from wukong_sched.executor_state import ExecutorState
+from wukong_sched.interrupts import LISTEN
 from wukong_sched.messages import Give, identity
 from wukong_sched.policy import Policy
 from wukong_sched.program import Program
@@ -120,8 +121,9 @@ class Crew:
     def join(self) -> None:
         """Wait until all threads, but the caller's own, have ended; several may wait at once."""
         while (thread := self._other()) is not None:
-            thread.join()
-            self._strike(thread)
+            thread.join(LISTEN)
+            if not thread.is_alive():
+                self._strike(thread)
 
     def _other(self) -> threading.Thread | None:
         own = threading.current_thread()

@@ -25,6 +25,7 @@ from wukong_sched.drivers.worker_threads import WorkerThreads
 from wukong_sched.errors import ProtocolError, raised
 from wukong_sched.executor_state import ExecutorState
 from wukong_sched.functions.usage import Usage, peak_memory, source_counter
+from wukong_sched.interrupts import LISTEN
 from wukong_sched.machine import resident_bytes
 from wukong_sched.messages import Give, identity
 from wukong_sched.policy import CostModel, Policy
@@ -37,8 +38,6 @@ POLICY = CostModel()
 """In threads storing is free, and an invoke is a push on a deque."""
 PATIENCE = 0.9
 """Seconds that the caller of a failed or interrupted job waits for workers to end the task that they are in."""
-TICK = 0.1
-"""Seconds between two looks at the progress."""
 
 WORKERS = WorkerThreads()
 """Of all jobs of this process."""
@@ -194,7 +193,7 @@ def _supervise(job: Job, around: Surroundings, progress: Callable[[int, int], No
     try:
         for _ in range(job.workers):
             overs.append(WORKERS.start(partial(job.work, around)))
-        while not job.over.wait(TICK if progress else None):
+        while not job.over.wait(LISTEN):
             if progress:
                 progress(job.tasks, len(job.program))
         if progress and job.error is None:

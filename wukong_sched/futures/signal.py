@@ -11,6 +11,17 @@ import threading
 from _thread import RLock
 from typing import Any
 
+from wukong_sched.interrupts import LISTEN
+
+
+class _Waited(threading.Condition):
+    told = 0
+    """How often it was notified: what comes between two parts of a wait is not lost."""
+
+    def notify_all(self) -> None:
+        self.told += 1
+        super().notify_all()
+
 
 class Signal(RLock):  # type: ignore[misc]  # typeshed calls it final, no Python does
     """A `threading.Condition` as `concurrent.futures.Future` uses it: a lock that can be waited for.
@@ -25,14 +36,19 @@ class Signal(RLock):  # type: ignore[misc]  # typeshed calls it final, no Python
     __slots__ = ("_waited",)
 
     def __init__(self) -> None:
-        self._waited: threading.Condition | None = None
+        self._waited: _Waited | None = None
 
     def wait(self, timeout: float | None = None) -> bool:
         """Let go of the lock until somebody notifies, or so many seconds; False if nobody did."""
         if self._waited is None:
             itself: Any = self
-            self._waited = threading.Condition(itself)
-        return self._waited.wait(timeout)
+            self._waited = _Waited(itself)
+        if timeout is not None:
+            return self._waited.wait(timeout)
+        told = self._waited.told
+        while told == self._waited.told:
+            self._waited.wait(LISTEN)
+        return True
 
     def notify_all(self) -> None:
         """Wake whoever waits; the lock must be held."""
