@@ -71,6 +71,8 @@ EAGER = 16
 """How much sooner the first look comes than the last: who works alike ends at nearly the same time."""
 WEARY = 24
 """Part of what was waited after which one looks again at the earliest: looks take time, of whom one waits for too."""
+MOMENT = 0.1
+"""Seconds of work that count in any case: in that time a function of 3 GB costs what one request to write to S3 does."""
 
 
 class Phase(enum.Enum):
@@ -166,7 +168,7 @@ class ExecutorState:
         held, alone, patience = self.ledger.nbytes, bool(self.ledger.announced), self.policy.patience
         longest = patience(held) / (2 * LOOKS if alone else LOOKS)
         look = max(min(longest, max(longest / EAGER, waited)), waited / WEARY, self.ledger.pause)
-        worked = self.rests - self.began - self.idled
+        worked = max(MOMENT, self.rests - self.began - self.idled)
         left = patience(held, worked - self.idled, alone) - waited  # all waits together cost as much as the work
         if left > 0 and not self.policy.yields(now + min(look, left), self.deadline):
             self.waited = waited + look
