@@ -120,12 +120,13 @@ def submit(remote: Remote, lowered: Lowered, asked: Settings, face: Face, *, res
     """Begin a job that runs on whatever becomes of this process."""
     functions, name = remote.functions, new_id(remote)
     key = face_key(name)
-    objects = functions.places.objects()  # whoever joins functions that run learns the key
-    beside = {key: signed.sign(face, functions.key, key)}
-    objects.put(beside)
     wishes = replace(_wishes(remote, lowered, asked), keeps=resume)
     submitted = begin(functions, lowered.program, wishes, remote.park, name)
-    submitted.beside = beside
+    try:
+        submitted.outlast({key: signed.sign(face, functions.key, key)})
+    except BaseException:
+        functions.finish(submitted, over=False)
+        raise
     return SubmittedJob(remote, submitted, face)
 
 

@@ -72,7 +72,7 @@ EAGER = 16
 WEARY = 24
 """Part of what was waited after which one looks again at the earliest: looks take time, of whom one waits for too."""
 MOMENT = 0.1
-"""Seconds of work that count in any case: in that time a function of 3 GB costs what one request to write to S3 does."""
+"""Seconds of work that count in any case: they cost a function of 3 GB what one request to write to S3 costs."""
 
 
 class Phase(enum.Enum):

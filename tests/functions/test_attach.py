@@ -100,6 +100,20 @@ def test_a_job_whose_records_are_lost_before_anybody_waits_goes_on(x: sa.Array, 
     assert waits._submitted.resumed == 1 and job.done()
 
 
+def test_a_job_is_found_when_its_client_is_gone_and_the_server_has_lost_everything(x: sa.Array) -> None:
+    slow = sa.map_blocks(slow_block, sa.ones((40, 4), chunks=(1, 4))).sum()
+    job = slow.submit(executor="functions", workers=2)
+    valkey, store, id = valkey_of(job), job._remote.functions.places.object_store, job.id
+    del job
+    valkey.restart()
+    found = sa.job_of(id)
+    assert float(found.result(60)) == 160.0 and found._submitted.resumed == 1
+    assert not list(store.keys(f"jobs/{id}/"))
+    valkey.restart()
+    with pytest.raises(LookupError, match=f"no job {id}"):
+        sa.attach(id)
+
+
 def valkey_of(job: SubmittedJob) -> Valkey:
     functions = job._remote.functions
     assert isinstance(functions, LocalFunctions) and isinstance(functions.running.valkey, Valkey)

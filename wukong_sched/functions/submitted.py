@@ -79,7 +79,7 @@ class Submitted:
     share: int = 1
     """How many executors it may have where nobody can say how many are free."""
     beside: Mapping[str, Pieces] = field(default_factory=dict, repr=False)
-    """What was stored with the plan for whoever attaches, and is stored again with it."""
+    """What is stored with the plan for whoever attaches: in all tiers then, since its client may be gone."""
     epoch: int = 0
     resumed: int = 0
     """How often it had to be resumed."""
@@ -186,9 +186,17 @@ class Submitted:
         self._put_plan()
         self.watch(self.name)
 
+    def outlast(self, beside: Mapping[str, Pieces]) -> None:
+        """Let whoever attaches find the job, and this beside it, though the server of the records lose everything."""
+        self.beside = beside
+        self._put_plan()
+
     def _put_plan(self) -> None:
         job, began = self.name.job, repr(self.began).encode()
-        self.cloud.objects().put({program_key(job): self.signed, began_key(job): [began], **self.beside})
+        stored = {program_key(job): self.signed, began_key(job): [began], **self.beside}
+        self.cloud.objects().put(stored)
+        if self.beside:
+            self.cloud.object_store.put(stored)
 
     def cause(self) -> BaseException | None:
         """The exception that ended the job."""
