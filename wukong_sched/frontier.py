@@ -2,8 +2,9 @@
 
 A fan-in of which some inputs are here is *pending* until the others are here too, or a peek shows that they have
 arrived. Steps of the next Run are taken from the backlog and accounted for as if they had run: that makes further tasks
-ready, which join the same Run. Tiles that were stored or fetched stay in memory, *kept*, while a ready task will read
-them, and, where moving a tile costs something, as long as there is room and it has readers that did not run here.
+ready, which join the same Run. Tiles that were stored or fetched stay in memory, *kept*, while tasks will read them
+that became ours with that; where moving a tile costs something, as long as there is room and it has any readers that
+did not run here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from wukong_sched.program import SINK, Program, Task, Tile
 Step = tuple[Task, list[Tile], list[Tile]]
 MOST_STEPS = 1024
 """Tasks of one Run, however short they are."""
+SOON = 256
+"""Ready tasks whose inputs are not forgotten for want of room: looking at all of very many would take too long."""
 
 
 @dataclass(slots=True)
@@ -122,12 +125,12 @@ class Frontier:
         return self.ledger.total(tile) - self.program.is_wanted(tile)
 
     def _evict(self, policy: Policy) -> list[Tile]:
-        """Tiles to forget because there is no room: those that were kept first, unless a ready task reads them."""
+        """Tiles to forget because there is no room: those kept first, unless a task reads them that runs soon."""
         size = self.program.nbytes
         total = sum(map(size, self.kept))
-        if not self.kept or policy.keeps(total):
+        if not self.kept or policy.keeps(total) or not policy.keeps(1):
             return []
-        wanted = self._read_by(self.backlog.ready)
+        wanted = self._read_by(self.backlog.ready.soon(SOON))
         dropped = []
         for tile in [tile for tile in self.kept if tile not in wanted]:
             if policy.keeps(total):
@@ -191,9 +194,8 @@ class Frontier:
                 if consumer in pending:
                     pending[consumer] -= 1
                 elif consumer != SINK:
-                    needs = self.produced(consumer)
-                    pending[consumer] = len(needs) - 1
-                    if self.partners and not self.partners.isdisjoint(map(ledger.maker, needs)):
+                    pending[consumer] = ledger.fan_in(consumer) - 1
+                    if self.partners and not self.partners.isdisjoint(map(ledger.maker, self.produced(consumer))):
                         self.answers.add(consumer)
                 else:
                     continue
@@ -303,29 +305,32 @@ class Frontier:
     ) -> tuple[Tile, ...]:
         """Adopt what the commit did: who owes what, and which tiles are still of use here; those to forget."""
         tiles = (*self.ledger.leaving(part.tasks), *part.alone)
-        memory = {**dict.fromkeys(self.kept, 0), **dict.fromkeys(tiles, 0)}
         everything = len(part.tasks) == len(self.ledger.ran)
-        readers = self._remaining(tiles, commit)
+        readers = self._remaining(tiles, commit, joined, policy)
         self.ledger.discharge(part, dict(commit.announced), now)
         self.backlog.committed(commit.discharged, joined, commit.gives, self.ledger.ran)
         self._forget_pending(tiles, everything)
-        for task in self.backlog.ready if memory else ():
-            for tile in self.program.inputs(task):
-                if tile in memory:
-                    memory[tile] += 1
-        if policy.keeps(1):
-            memory = {tile: max(count, readers[tile]) for tile, count in memory.items()}
-        self.kept = {tile: count for tile, count in memory.items() if count}
-        return (*(tile for tile, count in memory.items() if not count), *self._evict(policy))
+        self.kept = {tile: count for tile, count in readers.items() if count > 0}
+        return (*(tile for tile, count in readers.items() if count <= 0), *self._evict(policy))
 
-    def _remaining(self, tiles: Collection[Tile], commit: Commit) -> dict[Tile, int]:
-        """Readers that may yet run here, of the tiles that leave and of those that are kept."""
-        opened = {tile: self.ledger.open[tile] - self.program.is_wanted(tile) for tile in tiles}
-        readers = {**self.kept, **opened}
-        for task in [task for give in commit.gives for task in give.todo if len(task) == 2]:
-            for tile in self.program.inputs(task):
-                if tile in readers:
-                    readers[tile] -= 1
+    def _remaining(
+        self, tiles: Collection[Tile], commit: Commit, joined: Collection[Task], policy: Policy
+    ) -> dict[Tile, int]:
+        """Readers that may yet run here, of the tiles that leave and of those that are kept.
+
+        Where moving a tile costs something, all that did not run here; else those alone that join because it leaves.
+        """
+        ledger, costs, inputs = self.ledger, policy.keeps(1), self.program.inputs
+        left = {tile: ledger.open[tile] - self.program.is_wanted(tile) if costs else 0 for tile in tiles}
+        readers = {**self.kept, **left}
+        given = {task for give in commit.gives for task in give.todo if len(task) == 2}
+        gone = given if costs else given.difference(joined)
+        come = set[Task]() if costs else set(joined).difference(given, ledger.ran, (SINK,))
+        for change, tasks in ((-1, gone), (1, come)):
+            for task in tasks:
+                for tile in inputs(task):
+                    if tile in readers:
+                        readers[tile] += change
         return readers
 
     def _forget_pending(self, tiles: Collection[Tile], everything: bool) -> None:

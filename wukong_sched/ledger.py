@@ -29,6 +29,8 @@ from wukong_sched.program import SINK, Program, Range, Task, Tile
 Cuts = Sequence[tuple[Range, tuple[Owed, ...]]]
 LOOK, FEW = 5e-5, 256
 """Seconds between two looks at all tiles that are held, for each beyond a few: ten times what the look takes."""
+WIDE = 64
+"""Edges from which on it takes long to count them again for every commit."""
 UNHURRIED = 4
 """How many times longer than others those tiles are held that the sink alone reads."""
 
@@ -68,6 +70,9 @@ class Ledger:
     seen: float = -math.inf
     """When all open tiles were last looked at."""
     fan_out: dict[Tile, int] = field(default_factory=dict)
+    """Stored tiles -> number of their consumers."""
+    fan_ins: dict[Task, int] = field(default_factory=dict)
+    """Tasks of many inputs -> number of those that tasks write."""
     _places: dict[Tile, dict[Task, int]] = field(default_factory=dict)
     """Of the consumers of announced tiles."""
 
@@ -102,6 +107,17 @@ class Ledger:
         count = self.fan_out.get(tile)
         if count is None:
             count = self.fan_out[tile] = len(self.program.consumers(tile))
+        return count
+
+    def fan_in(self, task: Task) -> int:
+        """Number of inputs of a task that tasks write."""
+        if task == SINK:
+            return self.program.wanted_count
+        count = self.fan_ins.get(task)
+        if count is None:
+            count = produced(self.program, self.program.inputs(task))
+            if count > WIDE:
+                self.fan_ins[task] = count
         return count
 
     def made(self, tile: Tile, consumers: int, now: float) -> None:
@@ -240,13 +256,13 @@ class Ledger:
         self, tiles: Iterable[Tile], part: Collection[Task]
     ) -> tuple[list[tuple[Task, Tile, int]], list[tuple[Tile, Task, int]]]:
         """Edges that leave D, and those consumers of the same tiles that are in it."""
-        arrivals, consumed, totals = [], [], {SINK: self.program.wanted_count}
+        arrivals, consumed = [], []
         for tile in tiles:
             for task in self.edges(tile):
                 if task in part:
                     consumed.append((tile, task, self.total(tile)))
                 else:
-                    arrivals.append((task, tile, self._fan_in(task, totals)))
+                    arrivals.append((task, tile, self.fan_in(task)))
         return arrivals, consumed
 
     def _parts(self, seq: int, limit: int, tiles: Iterable[Tile]) -> list[Commit]:
@@ -255,8 +271,7 @@ class Ledger:
         How far they got is a number for each tile, so they leave out none: a consumer that ran here is told too, and
         settled by the commit that discharges everything. If that never comes, somebody owes it.
         """
-        totals = {SINK: self.program.wanted_count}
-        edges = [(task, tile, self._fan_in(task, totals)) for tile in tiles for task in self.edges(tile)]
+        edges = [(task, tile, self.fan_in(task)) for tile in tiles for task in self.edges(tile)]
         announced, parts = dict(self.announced), list[Commit]()
         for start in range(0, len(edges) - limit, limit):
             part = tuple(edges[start : start + limit])
@@ -264,12 +279,6 @@ class Ledger:
                 announced[tile] = announced.get(tile, 0) + 1
             parts.append(Commit(seq + len(parts), arrivals=part, announced=tuple(announced.items())))
         return parts
-
-    def _fan_in(self, task: Task, totals: dict[Task, int]) -> int:
-        total = totals.get(task)
-        if total is None:
-            total = totals[task] = produced(self.program, self.program.inputs(task))
-        return total
 
     # ---- what was discharged
 
@@ -302,7 +311,7 @@ class Ledger:
         self.ran = set()
         self.settled, self.consumed = [], []
         self.open = {}
-        self.fan_out = {}
+        self.fan_out = {tile: count for tile, count in self.fan_out.items() if count > WIDE}
         self._places = {}
         self.nbytes = 0
 

@@ -33,6 +33,10 @@ class Stack(list[Task]):
         """Hold these instead, given with the last that goes first."""
         self[:] = tasks
 
+    def soon(self, count: int) -> list[Task]:
+        """So many of those that go first."""
+        return self[-count:]
+
     def from_last(self) -> list[Task]:
         """All, the one that goes last first."""
         return list(self)
@@ -65,6 +69,10 @@ class InOrder(list[Task]):
         """Hold these instead."""
         self[:] = tasks
         heapify(self)
+
+    def soon(self, count: int) -> list[Task]:
+        """About so many of those that go first: the top of the heap."""
+        return self[:count]
 
     def from_last(self) -> list[Task]:
         """All, the one that goes last first."""
