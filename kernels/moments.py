@@ -209,7 +209,7 @@ def join_columns(blocks: Sequence[Block]) -> Block:
         total = found[0] + more[0]
         share = np.divide(more[0], total, out=np.zeros_like(total), where=total != 0)
         away = more[1] - found[1]
-        found[2] += more[2] + away * away * found[0] * share
+        found[2] += more[2] + away * (found[0] * share) * away  # in this order 0 of no rows, however far away
         found[1] += away * share
         found[0] = total
     return found

@@ -23,7 +23,7 @@ from typing import Any
 
 from sarray.config import everywhere, settings
 from sarray.reports import remember
-from wukong_sched.choice import Choice, chosen
+from wukong_sched.choice import Choice, chosen, counted, whole
 
 __all__ = ["FORMER", "Client", "FormerParameter", "LocalCluster"]
 
@@ -117,17 +117,15 @@ class LocalCluster:
 
     `executor` is "threads", "functions" or "aws", as in `sarray.config`, which also says the default. Parameters of
     Wukong's and distributed's clusters (`FORMER`) are accepted; one `FormerParameter` warning says what is used
-    instead. Raises TypeError for any other, and ValueError for an executor that there is not or a number of workers
-    below 0.
+    instead. Raises TypeError for any other and for a number of workers that is no integer, ValueError for an executor
+    that there is not or a number of workers below 0.
     """
 
     def __init__(self, n_workers: int | None = None, *, executor: str | None = None, **former: Any) -> None:
-        if n_workers is not None and n_workers < 0:
-            raise ValueError(f"n_workers must be at least 1, or None for all processors, got {n_workers}")
+        self.n_workers = counted("n_workers", whole("n_workers", n_workers) or None)
         if executor is not None:
             _check_executor(executor)
         _advise("LocalCluster", former, FORMER)
-        self.n_workers = n_workers or None
         self.executor = executor
 
     def __repr__(self) -> str:

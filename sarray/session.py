@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from sarray.config import Settings, checked, settings
 from sarray.delivery import Kept, Place, Result
 from sarray.expression import Expression
 from sarray.lower import Lowered, lower
+from sarray.lowering.creation import created
 from sarray.lowering.source import Held, source
 from sarray.nested import arrays_in, distinct, rebuilt
 from sarray.plan import Plan, plan_of
@@ -137,7 +140,8 @@ def submit(
     _refuse_nested()
     asked = asked_for(executor, workers, None)
     place = place_of(asked)
-    lowered = _lowered([each.expression for each in arrays_in(arrays)], asked)
+    wanted = [each.expression for each in arrays_in(arrays)]
+    lowered = _lowered(wanted or [created("full", (), np.dtype(bool), False)], asked)  # a job wants something
     return remote.submit(place, lowered, asked, remote.face_of(arrays, single), resume=resume)
 
 
@@ -167,6 +171,8 @@ def job_of(id: str, *, executor: str | None = None) -> SubmittedJob:
     from sarray import remote
     from sarray.executors import place_of
 
+    if not isinstance(id, str):
+        raise TypeError(f"a job's id is a str, as job.id of what submit() returned, not {type(id).__name__}")
     asked = asked_for(executor or id.partition("-")[0], None, None)
     return remote.attach(place_of(asked), id)
 

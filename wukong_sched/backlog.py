@@ -180,12 +180,13 @@ class Backlog:
         What is discharged has run, and is not among the ready; only what joined or was given changes those.
         """
         given = {task for give in gives for task in give.todo if len(task) == 2}
+        gone = given.union(discharged)
         if given or joined:
-            known = given.union(discharged, self.ready, (SINK,), ran)
+            known = gone.union(self.ready, (SINK,), ran)
             kept = [task for task in self.ready if task not in given]
             self.ready.refill([*kept, *(task for task in reversed(joined) if task not in known)])
         self.owed.update(joined)
-        self.owed -= given.union(discharged)
+        self.owed -= gone
 
     def work(self, seconds: Callable[[Task], float]) -> float:
         """Estimated seconds of the ready tasks, from a sample of at most 64."""

@@ -25,7 +25,7 @@ from types import MethodType
 from typing import Any, Final, cast, overload
 
 from wukong_sched.causes import exception_of
-from wukong_sched.choice import choice
+from wukong_sched.choice import choice, counted
 from wukong_sched.drivers import serial
 from wukong_sched.drivers.named import Progress, driver_of, run_named
 from wukong_sched.drivers.pump import inside_task
@@ -285,15 +285,15 @@ def compute(
     configuration says, or else "threads". `workers`, `progress` and `trace` are as of
     `wukong_sched.drivers.named.run_named`. Of Dask, `scheduler` (`wukong_sched.choice`) and `num_workers` say the same;
     `optimize_graph` changes nothing. Within a task everything is computed where the task is, one after the other.
-    Raises what a task raised, with a note that names the task; ValueError unless `workers` is None or at least 1.
+    Raises what a task raised, with a note that names the task; ValueError for an executor that there is not, and
+    TypeError or ValueError unless `workers` is None or an integer of at least 1.
 
     >>> x = delayed(10)
     >>> compute(x, [x + 1, 2], {"a": x * x}, executor="serial")
     (10, [11, 2], {'a': 100})
     """
-    executor, workers = choice(executor, num_workers if workers is None else workers, scheduler)
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, or None for all processors, got {workers}")
+    asked = counted("num_workers", num_workers) if workers is None else workers
+    executor, workers = choice(executor, asked, scheduler)
     driver_of(executor)
     nested = inside_task()
     executor = "serial" if nested else executor

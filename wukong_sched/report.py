@@ -214,7 +214,10 @@ class Report(Summary):
         if self.facts.invoked:
             costs = ", ".join(f"{name} {usd:.2g}" for name, usd in self.costs.items())
             if self.facts.failed:
-                yield f"  failed attempts: {self.facts.failed}, of {self.facts.failed_seconds:.3g} s together"
+                yield (
+                    f"  failed attempts: {self.facts.failed}, of {self.facts.failed_seconds:.3g} s together; "
+                    "what they did beside that is not counted"
+                )
             yield f"  {self.gb_s:.3g} GB-s; {self.usd:.2g} USD at list prices of {DATED}, {REGION} ({costs})"
 
 

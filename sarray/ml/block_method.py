@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from sarray.dtypes import NUMERIC, numeric
 from sarray.grid import whole
 from sarray.lowering.map_blocks import Call, Frame, mapped
 from sarray.lowering.source import Held
+from sarray.ml.configured import Configured
 from sarray.ml.labels import plain
 from sarray.ml.rows import is_dask, lazy, rows_of_dask, whole_rows
 from wukong_sched.grid import Grid
@@ -40,7 +41,7 @@ ANYTHING = "USTO"
 class Method:
     """The method on a block: one array, its columns those of all arrays that the method returns."""
 
-    estimator: Any
+    configured: Configured
     name: str
     tail: tuple[int, ...]
     """Extents of what a row becomes."""
@@ -49,31 +50,49 @@ class Method:
 
     def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
         """What the method makes of these rows; of none, none."""
-        expected = block.shape[0], *self.tail
         if not block.shape[0]:
-            return np.empty(expected, self.dtype)
-        found = together(getattr(self.estimator, self.name)(block, **self.options))
-        if found.shape != expected:
-            self._refuse(f"a block of shape {block.shape} became {found.shape}", f"{expected}")
-        if self.dtype.kind in TEXT and found.dtype.kind == "O":
-            found = plain(found)
-        if not holds(self.dtype, found.dtype):
-            self._refuse(f"a block became {found.dtype}", f"{self.dtype}, which cannot hold it")
+            return np.empty((0, *self.tail), self.dtype)
+        found = self._found(self.configured, block)
+        if self._mismatch(block, found):
+            # All threads share the estimator, and some change themselves for the time of a call (KBinsDiscretizer the
+            # type that its encoder returns). An estimator of its own tells what the rows become when nobody interferes;
+            # the shared one is left as it is, as others may be within a call.
+            found = self._found(self.configured.apart(), block)
+        if story := self._mismatch(block, found):
+            raise ValueError(
+                f"{self.name}: {story}; let the estimator return the same type and as many columns whatever the rows, "
+                f"fit to samples that tell, or call {self.name} with X.compute() if that fits into memory"
+            )
         return found.astype(self.dtype, copy=False)
 
-    def _refuse(self, story: str, expected: str) -> NoReturn:
-        raise ValueError(
-            f"{self.name}: {story}, and by the rows that were tried the result is {expected}; let the estimator return "
-            f"the same type and as many columns whatever the rows, fit to samples that tell, or call {self.name} with "
-            "X.compute() if that fits into memory"
-        )
+    def _found(self, configured: Configured, block: NDArray[Any]) -> NDArray[Any]:
+        found = together(configured.call(self.name, block, **self.options))
+        expected = block.shape[0], *self.tail
+        if block.shape[0] == 1 and found.ndim < len(expected) and _longer(found.shape) == _longer(expected):
+            found = found.reshape(expected)  # SparsePCA returns one row as a vector
+        return plain(found) if self.dtype.kind in TEXT and found.dtype.kind == "O" else found
+
+    def _mismatch(self, block: NDArray[Any], found: NDArray[Any]) -> str:
+        """What a block became, and what was expected; nothing if that is the same."""
+        expected = block.shape[0], *self.tail
+        tried = "and by the rows that were tried the result is"
+        if found.shape != expected:
+            return f"a block of shape {block.shape} became {found.shape}, {tried} {expected}"
+        if not holds(self.dtype, found.dtype):
+            return f"a block became {found.dtype}, {tried} {self.dtype}, which cannot hold it"
+        return ""
+
+
+def _longer(shape: tuple[int, ...]) -> list[int]:
+    """The extents other than 1, which alone say in which order elements are."""
+    return [extent for extent in shape if extent != 1]
 
 
 @dataclass(frozen=True, slots=True)
 class BlockScore:
     """The estimator's own score of a block, times its rows if scores are means; 0 of no rows."""
 
-    estimator: Any
+    configured: Configured
     mean: bool
 
     def __call__(self, block: NDArray[Any], *weights: NDArray[Any]) -> NDArray[Any]:
@@ -81,7 +100,7 @@ class BlockScore:
         options = {"sample_weight": weights[0][:, 0]} if weights else {}
         rows = block.shape[0]
         blank = not rows or any(not each.any() for each in weights)  # scikit-learn refuses weights all zero
-        score = 0.0 if blank else float(self.estimator.score(block, **options))
+        score = 0.0 if blank else float(self.configured.call("score", block, **options))
         return np.array([score * rows if self.mean else score])
 
 
@@ -175,7 +194,9 @@ def call_blocks(
     both = functools.reduce(functools.partial(_common, objects=is_dask(x)), [one.dtype for one in each])
     tail, dtype = each[0].shape[1:], both if is_dask(x) else _plain(both, estimator)
     whose = identity_token(token) if options else token  # values of options may be anything, arrays among them
-    result = map_rows(Method(estimator, name, tail, dtype, options), f"{whose}-{name}", x, tail, dtype)
+    configured = Configured.now(estimator)
+    method = Method(configured, name, tail, dtype, options)
+    result = map_rows(method, f"{whose}-{name}-{configured.token}", x, tail, dtype)
     return type(found)(_columns(result, found)) if isinstance(found, (list, tuple)) else result
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarray.mapping import map_blocks
+from sarray.ml.finite import total_weight
 from sarray.ml.metrics import aligned, floats
-from sarray.ml.rows import is_dask, is_lazy
+from sarray.ml.rows import checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Deviance:
     Power 0 is the normal distribution's, so that D^2 is the coefficient of determination; 1 is Poisson's, 2 Gamma's.
     Called with m targets, m predictions and perhaps m weights, one of them lazy, it is a lazy array without axes.
     Targets are read twice: for their mean, and for their deviance from it. Raises ValueError for shapes that do not
-    fit, and for weights all zero; for targets that the distribution does not have when it is computed.
+    fit, and for weights all zero; for targets that the distribution does not have, and for NaN and infinities, of
+    what is lazy when the score is computed.
 
     Source: B. Jørgensen, Exponential dispersion models, J. R. Statist. Soc. B 49 (1987) 127-162.
 
@@ -36,22 +37,17 @@ class Deviance:
     def __call__(self, y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> Any:
         """The share that is explained."""
         true, predicted, weights, one = aligned("score", y_true, y_pred, sample_weight)
-        true, predicted = self._checked(floats(true)), floats(predicted)
-        weights = true * 0.0 + (1.0 if weights is None else weights)
-        mean = (weights * true).sum() * one / weights.sum()
+        true, predicted = checked(self.within, floats(true)), floats(predicted)
+        weights = 1.0 if weights is None else weights
+        total = total_weight("score", true, predicted, weights)
+        mean = (weights * true).sum() * one / total
         unit = UNITS.get(self.power, _power)
         explained, total = ((weights * unit(true, each, self.power)).sum() for each in (predicted, mean))
         return 1 - explained / total
 
-    def _checked(self, true: Any) -> Any:
-        """The targets; ValueError, of lazy ones when they are computed, for one that the distribution does not have."""
-        if not is_lazy(true):
-            return self.within(true)
-        return true.map_blocks(self.within, dtype=true.dtype) if is_dask(true) else map_blocks(self.within, true)
-
     def within(self, true: NDArray[Any]) -> NDArray[Any]:
         """The same targets; ValueError if the distribution does not have one of them."""
-        if self.power > 0 and not (true > 0 if self.power >= 2 else true >= 0).all():
+        if self.power > 0 and (true <= 0 if self.power >= 2 else true < 0).any():
             least = "positive" if self.power >= 2 else "not negative"
             raise ValueError(
                 f"Some value(s) of y are out of the valid range of the loss: of power {self.power:g} they are {least}"

@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 
 from sarray.dtypes import NUMERIC
 from sarray.mapping import map_blocks
-from sarray.ml.rows import is_dask, is_lazy
+from sarray.ml.rows import checked, is_dask, is_lazy, real
 
 NUMBER, STRING = "number", "string"
+SEVERAL = (
+    "multiclass-multioutput is not supported: more than two different labels in several columns; score one column "
+    "after the other"
+)
 KINDS: Mapping[str, str] = dict.fromkeys(NUMERIC, NUMBER) | dict.fromkeys("UST", STRING)
 """What labels of NumPy's kinds of types are; objects may be either."""
 
@@ -63,6 +67,42 @@ class Positions:
         found = np.minimum(np.searchsorted(self.labels, block), max(len(self.labels) - 1, 0))
         positions: NDArray[Any] = np.where(self.labels[found] == block, found, -1) if len(self.labels) else found - 1
         return positions
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Labels of a block, if all of those that are floating-point numbers are whole; ValueError if not."""
+
+    name: str
+
+    def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
+        """The same block."""
+        if block.dtype.kind == "f" and not np.isfinite(block).all():
+            raise ValueError(f"Input {self.name} contains NaN or infinity, which are no labels")
+        if block.dtype.kind == "f" and (block != np.floor(block)).any():
+            raise ValueError(f"Classification metrics can't handle continuous targets: {self.name} contains fractions")
+        return block
+
+
+def classes(name: str, values: Any) -> tuple[Any, Any]:
+    """Labels that scikit-learn's accuracy is defined for, and 1; ValueError for others, of lazy ones when computed.
+
+    Several labels of a sample must be indicators: not more than two different ones in all columns.
+    """
+    real(name, values)
+    found = checked(Classes(name), values) if values.dtype.kind == "f" else values
+    if values.ndim < 2 or values.shape[1] == 1 or 0 in values.shape or values.dtype.kind in "bO":
+        return found, 1.0
+    if KINDS.get(values.dtype.kind) == STRING:
+        raise ValueError(SEVERAL)
+    low, high = found.min(), found.max()
+    return found, checked(_indicators, ((found != low) & (found != high)).any() * 1.0)
+
+
+def _indicators(others: Any) -> NDArray[Any]:
+    if others:
+        raise ValueError(SEVERAL)
+    return np.ones(())
 
 
 def comparable(name: str, y_true: Any, y_pred: Any) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from sarray.ml.metrics import r2_score
 from sarray.ml.parameters import instead_of
 from sarray.ml.row_moments import FACTOR, Moments, moments, threads_for, uncentred
-from sarray.ml.rows import FLOATS, is_lazy, lazy, like_rows, samples, weights_of
+from sarray.ml.rows import FLOATS, is_lazy, lazy, like_rows, real, samples, weights_of
 
 ROUNDING = 32 * np.finfo(np.float64).eps
 """Standard deviation, as a share of the mean, up to which a feature is constant."""
@@ -59,6 +59,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         else:
             X = samples(self, X, reset=True, whole=True)
             y = like_rows(y if is_lazy(y) else _targets(y), X)
+            real("y", y)
         weights = weights_of(sample_weight, X)
         n = X.shape[1]
         with threads_for(n):
@@ -94,5 +95,6 @@ def _without_constants(found: Moments, n: int) -> NDArray[Any]:
     """R of the centred columns, with 0 for features that do not vary: what centring leaves of them is rounding."""
     rounding = ROUNDING * np.sqrt(found.weight) * np.abs(found.mean[:n])
     r = found.factor.copy()
-    r[:, :n][:, np.linalg.norm(r[:, :n], axis=0) <= rounding] = 0.0
+    largest = np.abs(r[:, :n]).max(axis=0, initial=np.finfo(np.float64).tiny)  # squares of small numbers underflow
+    r[:, :n][:, largest * np.linalg.norm(r[:, :n] / largest, axis=0) <= rounding] = 0.0
     return r

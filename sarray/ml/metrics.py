@@ -10,7 +10,8 @@ import sklearn.metrics
 from numpy.typing import ArrayLike
 
 from sarray.array import Array, as_array
-from sarray.ml.labels import comparable
+from sarray.ml.finite import finite, total_weight
+from sarray.ml.labels import classes, comparable, plain
 from sarray.ml.rows import is_dask, is_lazy, lazy, like_rows, weighed, with_shape
 
 
@@ -30,8 +31,9 @@ def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_w
     -------
     A lazy array without axes if an argument is lazy, else scikit-learn's own result.
 
-    Raises ValueError for shapes that do not fit, for numbers compared with strings, and for weights all zero: of lazy
-    ones when the score is computed.
+    Raises ValueError for no samples and shapes that do not fit, for numbers compared with strings, for what is no label
+    (NaN, infinities, fractions, complex numbers), for several labels that are not two different ones, and for weights
+    that are all zero or not finite: of lazy ones when the score is computed.
 
     >>> import numpy as np, sarray as sa
     >>> y = sa.asarray(np.array([0, 1, 1, 0]), chunks=2)
@@ -40,8 +42,27 @@ def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_w
     """
     if not any(map(is_lazy, (y_true, y_pred, sample_weight))):
         return sklearn.metrics.accuracy_score(y_true, y_pred, normalize=normalize, sample_weight=sample_weight)
-    labels = comparable("accuracy_score", y_true, y_pred)
-    true, predicted, weights, one = aligned("accuracy_score", *labels, sample_weight)
+    dask = any(map(is_dask, (y_true, y_pred, sample_weight)))
+    true, first = classes("y_true", _labels(y_true, dask))
+    predicted, second = classes("y_pred", _labels(y_pred, dask))
+    found = _share_right("accuracy_score", true, predicted, normalize, sample_weight)
+    return found * first * second
+
+
+def exact_matches(y_true: Any, y_pred: Any) -> Any:
+    """The share of samples all of whose labels are right, of any number of classes: the score of several classifiers.
+
+    Raises ValueError unless there are several labels of each sample.
+    """
+    true = _labels(y_true, is_dask(y_true) or is_dask(y_pred))
+    if true.ndim == 1:
+        raise ValueError("y must have at least two dimensions for multi target classification but has only one")
+    return _share_right("score", true, y_pred, True, None)
+
+
+def _share_right(name: str, y_true: Any, y_pred: Any, normalize: bool, sample_weight: Any) -> Any:
+    labels = comparable(name, y_true, y_pred)
+    true, predicted, weights, one = aligned(name, *labels, sample_weight)
     right = true == predicted
     right = right if right.ndim == 1 else right.all(axis=1)
     if weights is not None:
@@ -77,8 +98,8 @@ def r2_score(
     A lazy array without axes (of t numbers for "raw_values") if an argument is lazy, else scikit-learn's own result.
 
     Targets are read twice: for their mean, and for their distance from it. Raises ValueError for shapes that do not
-    fit, for an unknown `multioutput`, for lazy arguments of fewer than two samples, and for weights all zero (of lazy
-    ones when the score is computed).
+    fit, for an unknown `multioutput`, for lazy arguments of fewer than two samples, for complex numbers, for NaN and
+    infinities, and for weights all zero (the latter of what is lazy when the score is computed).
 
     >>> import numpy as np, sarray as sa
     >>> y = sa.asarray(np.array([1.0, 2.0, 3.0]), chunks=2)
@@ -94,7 +115,7 @@ def r2_score(
         raise ValueError(f"r2_score: needs two samples, got {true.shape[0]}")
     true, predicted = (floats(each) if each.ndim == 2 else floats(each)[:, None] for each in (true, predicted))
     weights = 1.0 if weights is None else weights[:, None]
-    total = (true * 0.0 + weights).sum(axis=0) * one
+    total = total_weight("r2_score", true, predicted, weights) * one
     residual = (weights * (true - predicted) ** 2).sum(axis=0)
     spread = (weights * (true - (weights * true).sum(axis=0) / total) ** 2).sum(axis=0)
     return combine(_ratios(residual, spread, force_finite), spread)
@@ -125,19 +146,28 @@ def _combining(multioutput: Any) -> Callable[[Any, Any], Any]:
 def aligned(name: str, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any]:
     """All as arrays whose rows are cut alike, and 1 if a weight is not zero; if one is Dask's, for Dask to cut."""
     dask = any(map(is_dask, (y_true, y_pred, sample_weight)))
-    first, second = ((_for_dask if dask else _as_lazy)(each) for each in (y_true, y_pred))
+    given = {"y_true": y_true, "y_pred": y_pred}
+    first, second = ((_for_dask if dask else _as_lazy)(finite(label, each)) for label, each in given.items())
     if first.ndim == 2 and second.ndim == 1 and first.shape[1] == 1:
         second = second[:, None]
     if second.ndim == 2 and first.ndim == 1 and second.shape[1] == 1:
         first = first[:, None]
     if first.shape != second.shape:
         raise ValueError(f"{name}: y_true has shape {first.shape}, y_pred {second.shape}; they must be the same")
+    if 0 in first.shape:
+        raise ValueError(f"{name}: Found array with 0 sample(s) (shape={first.shape}) while a minimum of 1 is required")
     weights = _weights(sample_weight, first.shape[0])
     one = 1.0 if weights is None else weighed(_for_dask(weights) if dask else weights)
     if dask:
         return first, second, _for_dask(weights), one
     first = first if first.ndim < 2 else first.rechunk({1: -1})
     return first, like_rows(second, first), None if weights is None else like_rows(weights, first), one
+
+
+def _labels(values: Any, dask: bool) -> Any:
+    """Labels as an array, if asked as one that goes with Dask's; ValueError for objects that are no labels."""
+    found = _for_dask(values) if dask else lazy(values) if is_lazy(values) else np.asarray(values)
+    return plain(found) if isinstance(found, np.ndarray) else found
 
 
 def _weights(given: Any, rows: int) -> Any:
@@ -147,8 +177,6 @@ def _weights(given: Any, rows: int) -> Any:
     weights = given if is_lazy(given) else np.asarray(given)
     if weights.shape != (rows,):
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected ({rows},)")
-    if not is_lazy(weights) and not np.isfinite(weights).all():
-        raise ValueError("Input sample_weight contains NaN or infinity")
     return weights
 
 

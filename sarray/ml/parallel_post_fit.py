@@ -69,7 +69,8 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     blocks, labels that are strings an array of strings; a method that returns several arrays gives several. `fit`,
     `fit_transform` and `fit_predict` read lazy samples into memory; `partial_fit` reads one block after another.
 
-    The estimator is one constant of the program: a function's process loads it once, not once for each task.
+    The estimator is one constant of the program: a function's process loads it once in a job, not once for each task.
+    Blocks are computed under scikit-learn's configuration as it was when the result was built.
 
     >>> import numpy as np, sarray as sa
     >>> from sklearn.linear_model import LogisticRegression
@@ -223,7 +224,7 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         scores of scikit-learn's clusterers and densities, to which `y` means nothing. By any other `scoring`
         predictions are computed here, in parallel, and read into memory. TypeError for a score that is no sum over
         samples, for options that it does not take, and without targets that it needs; ValueError for those options
-        that somebody on the way keeps.
+        that somebody on the way keeps, and for targets that scikit-learn refuses: of lazy ones when it is computed.
         """
         check_is_fitted(self)
         options = self._routed("score", options)

@@ -38,8 +38,10 @@ class Spectrum(NamedTuple):
     shape: tuple[int, int]
     """m and n."""
     mean: NDArray[Any]
+    values: NDArray[Any]
+    """Singular values, in falling order: min(m, n) of a factor, n of a covariance."""
     squares: NDArray[Any]
-    """In falling order: min(m, n) of a factor, n of a covariance."""
+    """Theirs, which are infinite or 0 of values that are not, if these are huge or tiny enough."""
     axes: NDArray[Any]
 
 
@@ -114,7 +116,7 @@ class PCA(Projection):
         self.explained_variance_ = variance[:count].astype(dtype)
         with np.errstate(invalid="ignore"):  # the share of nothing is NaN, as in scikit-learn
             self.explained_variance_ratio_ = (variance[:count] / total).astype(dtype)
-        self.singular_values_ = np.sqrt(found.squares[:count]).astype(dtype)
+        self.singular_values_ = found.values[:count].astype(dtype)
         self.noise_variance_ = float(variance[count:].mean()) if count < min(found.shape) else 0.0
 
     def transform(self, X: Any) -> Any:
@@ -176,13 +178,16 @@ class PCA(Projection):
 def _factored(X: Any) -> Spectrum:
     found = moments("PCA", FACTOR, X)
     _, s, axes = np.linalg.svd(found.factor)
-    return Spectrum(X.shape, found.mean, s[: min(X.shape)] ** 2, axes)
+    values = s[: min(X.shape)]
+    with np.errstate(over="ignore"):
+        return Spectrum(X.shape, found.mean, values, values**2, axes)
 
 
 def _covariance(X: Any) -> Spectrum:
     found = moments("PCA", SCATTER, X)
     squares, vectors = np.linalg.eigh(found.factor, "U")
-    return Spectrum(X.shape, found.mean, np.maximum(squares[::-1], 0.0), vectors.T[::-1])
+    squares = np.maximum(squares[::-1], 0.0)
+    return Spectrum(X.shape, found.mean, np.sqrt(squares), squares, vectors.T[::-1])
 
 
 def _check_count(asked: Any, most: int) -> None:

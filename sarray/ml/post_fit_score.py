@@ -28,9 +28,10 @@ from sklearn.utils.metadata_routing import process_routing
 
 from sarray.array import Array
 from sarray.ml.block_method import BlockScore, map_rows
+from sarray.ml.configured import Configured
 from sarray.ml.deviance import Deviance
 from sarray.ml.linear_regression import LinearRegression
-from sarray.ml.metrics import accuracy_score, r2_score
+from sarray.ml.metrics import accuracy_score, exact_matches, r2_score
 from sarray.ml.rows import is_dask, is_lazy, lazy, like_rows, rows_of_dask, weighed, whole_rows, with_shape
 
 METRICS: Mapping[str, Callable[..., Any]] = {"accuracy": accuracy_score, "r2": r2_score}
@@ -41,12 +42,12 @@ MEANS = {"PCA", "FactorAnalysis", "GaussianMixture", "BayesianGaussianMixture"}
 """Estimators of scikit-learn, and of this package, whose own score of samples is a sum over them; a mean."""
 KNOWN = ("sklearn.", "sarray.ml.")
 """Where the estimators are whose scores those names speak of."""
-OWNERS: Mapping[type, str] = {
+OWNERS: Mapping[type, str | Callable[..., Any]] = {
     ClassifierMixin: "accuracy",
     DummyClassifier: "accuracy",
     EllipticEnvelope: "accuracy",
     KNeighborsClassifier: "accuracy",
-    MultiOutputClassifier: "accuracy",
+    MultiOutputClassifier: exact_matches,
     RadiusNeighborsClassifier: "accuracy",
     RegressorMixin: "r2",
     DummyRegressor: "r2",
@@ -89,7 +90,9 @@ def default_metric(estimator: Any) -> Any:
 
 def lazy_metric(metric: Any) -> Callable[..., Any] | None:
     """What computes a metric of lazy targets and predictions lazily, if anything does."""
-    return METRICS.get(metric) if isinstance(metric, str) else metric if isinstance(metric, Deviance) else None
+    if isinstance(metric, str):
+        return METRICS.get(metric)
+    return metric if isinstance(metric, Deviance) or metric is exact_matches else None
 
 
 def _owner(estimator: Any) -> type:
@@ -162,12 +165,15 @@ def own_score(estimator: Any, token: str, x: Any, options: Mapping[str, Any]) ->
     weights = weights_taken(estimator, options)
     array: Any = x if is_dask(x) else lazy(x)
     whole_rows("score", x, array.chunks)
+    if array.shape[0] == 0:
+        raise ValueError(f"score: Found array with 0 sample(s) (shape={array.shape}) while a minimum of 1 is required")
     mean = bool(names & MEANS)
     count = with_shape(array).shape[0] if mean else 1
     beside = [] if weights is None else [_column(weights, array)]
     one = weighed(beside[0] if is_lazy(weights) else weights) if beside else 1.0
-    score = BlockScore(_routed(estimator), mean)
-    parts = map_rows(score, f"{token}-score", x, (), np.dtype(np.float64), *beside, one=True)
+    configured = Configured.now(_routed(estimator))
+    name = f"{token}-score-{configured.token}"
+    parts = map_rows(BlockScore(configured, mean), name, x, (), np.dtype(np.float64), *beside, one=True)
     return parts.sum() * one / count
 
 

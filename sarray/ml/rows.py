@@ -7,7 +7,7 @@ gets whole rows. Columns in several chunks are refused and never put together si
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -20,6 +20,7 @@ from sarray.mapping import map_blocks
 
 BAD_WEIGHTS = "Negative values in data passed to `sample_weight`, or values that are not finite"
 NO_WEIGHT = "Sample weights must contain at least one non-zero number."
+COMPLEX = "Complex data not supported"
 UNKNOWN = "a Dask array of unknown chunks has no shape; type X = X.compute_chunk_sizes()"
 FLOATS = (np.float64, np.float32)
 """Types of samples that stay what they are; others become float64."""
@@ -122,7 +123,7 @@ def samples(estimator: Any, x: Any, *, reset: bool, least: int = 1, whole: bool 
     if found.ndim != 2:
         raise ValueError(f"{name}: expected 2D array, got shape {found.shape}; write X[:, None] for one feature")
     if found.dtype.kind == "c":
-        raise ValueError(f"{name}: Complex data not supported; write X.real")
+        raise ValueError(f"{name}: {COMPLEX}; write X.real")
     if found.shape[0] < least or not found.shape[1]:
         raise ValueError(f"{name}: needs {least} sample(s) and a feature, got shape {found.shape}")
     if whole:
@@ -149,7 +150,9 @@ def weights_of(values: Any, x: Any) -> Any:
         return None
     if isinstance(values, Real):
         values = np.full(x.shape[0], float(values))
-    values = values if is_lazy(values) else np.asarray(values, np.float64)
+    values = values if is_lazy(values) else np.asarray(values)
+    real("sample_weight", values)
+    values = values if is_lazy(values) else values.astype(np.float64)
     if values.shape != (x.shape[0],):
         raise ValueError(f"sample_weight.shape == {values.shape}, expected ({x.shape[0]},)")
     if not is_lazy(values):
@@ -160,22 +163,42 @@ def weights_of(values: Any, x: Any) -> Any:
     return values
 
 
-def weighed(weights: Any) -> Any:
-    """1, as lazy as the weights are; ValueError if all of them are zero, of lazy ones when it is computed.
+def real(name: str, values: Any) -> None:
+    """Raise ValueError for complex numbers; of what is lazy the type says it."""
+    if values.dtype.kind == "c":
+        raise ValueError(f"{name}: {COMPLEX}; write {name}.real")
 
-    >>> weighed(np.array([0.0, 2.0]))
+
+def checked(check: Callable[[NDArray[Any]], NDArray[Any]], values: Any) -> Any:
+    """What a check returns of each block, of the same shape and type; of lazy values it is made when they are read.
+
+    >>> checked(lambda block: block, np.array([1.0, 2.0]))
+    array([1., 2.])
+    """
+    if not is_lazy(values):
+        return check(values)
+    if is_dask(values):
+        return values.map_blocks(check, dtype=values.dtype, meta=np.empty((0,) * values.ndim, values.dtype))
+    return map_blocks(check, lazy(values), dtype=values.dtype)
+
+
+def weighed(weights: Any) -> Any:
+    """1, as lazy as the weights are; ValueError if one is complex, not finite, or all are zero.
+
+    The latter two of lazy ones when it is computed.
+
+    >>> float(weighed(np.array([0.0, 2.0])))
     1.0
     """
-    if not is_lazy(weights):
-        return float(_one(np.any(weights)))
-    values: Any = weights if is_dask(weights) else lazy(weights)
-    some = (values != 0).any()
-    if is_dask(some):
-        return some.map_blocks(_one, dtype=np.float64, meta=np.empty(()))
-    return map_blocks(_one, some, dtype=np.float64)
+    values: Any = lazy(weights) if is_zarr(weights) else weights if is_lazy(weights) else np.asarray(weights)
+    real("sample_weight", values)
+    return checked(_one, np.abs(values.astype(np.float64)).sum())
 
 
-def _one(some: Any) -> NDArray[Any]:
-    if not some:
+def _one(size: Any) -> NDArray[Any]:
+    """1; ValueError for sums of absolute values that no weights of a score have."""
+    if not np.isfinite(size):
+        raise ValueError("Input sample_weight contains NaN or infinity")
+    if not size:
         raise ValueError(NO_WEIGHT)
     return np.ones(())

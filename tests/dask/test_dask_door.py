@@ -183,15 +183,40 @@ def test_no_more_tasks_at_once_than_workers_are_asked_for(count: int) -> None:
     assert max(most) <= count
 
 
-def test_pools_and_no_workers_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("wrong", "kind", "said"),
+    [
+        (0, ValueError, "must be greater than 0, got 0; leave it out"),
+        (1.5, TypeError, r"must be an integer, got 1\.5; give int"),
+        ("2", TypeError, "must be an integer, got '2'; give int"),
+    ],
+)
+@pytest.mark.parametrize("executor", ["threads", "functions"])
+def test_workers_are_counted(executor: str, wrong: Any, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=f"^workers {said}"):
+        Scheduler(executor, wrong)
+    with pytest.raises(kind, match=f"^num_workers {said}"):
+        dask.delayed(abs)(-1).compute(scheduler=Scheduler(executor), num_workers=wrong)
+    with dask.config.set(num_workers=wrong), pytest.raises(kind, match=f"^num_workers {said}"):
+        dask.delayed(abs)(-1).compute(scheduler=Scheduler(executor))
+
+
+def test_numpys_integers_count_workers() -> None:
+    assert repr(Scheduler("threads", np.int64(2)).workers) == "2"  # type: ignore[arg-type]
+    assert dask.delayed(abs)(-1).compute(scheduler=wukong_sched.dask.get, num_workers=np.int64(2)) == 1
+
+
+def test_executors_that_there_are_not_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="no executor 'bogus'; known: threads, serial, functions"):
+        Scheduler("bogus")
+    x, target = da.ones(4, chunks=2), np.zeros(4)
+    with pytest.raises(ValueError, match="no executor 'bogus'; known: threads, serial, functions"):
+        da.store(x, target, scheduler=wukong_sched.dask.get, executor="bogus")
+
+
+def test_pools_are_refused() -> None:
     with ThreadPoolExecutor(1) as pool, pytest.raises(TypeError, match="num_workers="):
         dask.delayed(abs)(-1).compute(scheduler=wukong_sched.dask.get, pool=pool)
-    with pytest.raises(ValueError, match="at least 1"):
-        dask.delayed(abs)(-1).compute(scheduler=wukong_sched.dask.get, num_workers=0)
-    with pytest.raises(ValueError, match="at least 1"):
-        Scheduler("functions", 0)
-    with dask.config.set(num_workers=-2), pytest.raises(ValueError, match="at least 1, got -2"):
-        dask.delayed(abs)(-1).compute(scheduler=wukong_sched.dask.get)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

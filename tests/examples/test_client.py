@@ -13,6 +13,7 @@ from typing import Any
 import dask
 import dask.array
 import distributed
+import numpy as np
 import pytest
 
 import sarray as sa
@@ -183,6 +184,14 @@ def test_a_client_takes_a_cluster_or_what_makes_one() -> None:
 
 
 @pytest.mark.parametrize("make", [LocalCluster, lambda count: Client(n_workers=count)])
-def test_a_negative_number_of_workers_is_refused_at_once(make: Any) -> None:
-    with pytest.raises(ValueError, match=r"n_workers must be at least 1.*-3"):
+def test_workers_are_counted_at_once(make: Any) -> None:
+    with pytest.raises(ValueError, match=r"^n_workers must be greater than 0, got -3; leave it out"):
         make(-3)
+    for wrong in ("2", 1.5, 0.0, ""):
+        with pytest.raises(TypeError, match=f"^n_workers must be an integer, got {wrong!r}; give int"):
+            make(wrong)
+
+
+def test_numpys_integers_and_none_at_all_count_workers() -> None:
+    found = [LocalCluster(count).n_workers for count in (None, 0, np.int64(0), np.int64(2), 3)]  # type: ignore[arg-type]
+    assert repr(found) == "[None, None, None, 2, 3]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -31,9 +32,7 @@ def who(event: Any, context: Any) -> dict[str, Any]:
 
 def act(event: dict[str, Any], context: Any) -> Any:
     """Do what the event says."""
-    return {"sleep": _sleep, "exit": _exit, "kill": _kill, "take": _take, "big": _big, "note": _note}[event["do"]](
-        event, context
-    )
+    return ACTS[event["do"]](event, context)
 
 
 def _sleep(event: dict[str, Any], context: Any) -> int:
@@ -65,3 +64,19 @@ def _note(event: dict[str, Any], context: Any) -> None:
         file.write(f"{context.aws_request_id} {os.getpid()} {time.monotonic()}\n")
     if len(path.read_text().splitlines()) <= event["failures"]:
         raise ValueError("not yet")
+
+
+def _start(event: dict[str, Any], context: Any) -> list[int]:
+    """Start a process in this one's group, and one in a session of its own."""
+    return [subprocess.Popen(["sleep", "600"], start_new_session=own).pid for own in (False, True)]
+
+
+ACTS = {
+    "sleep": _sleep,
+    "exit": _exit,
+    "kill": _kill,
+    "take": _take,
+    "big": _big,
+    "note": _note,
+    "start": _start,
+}

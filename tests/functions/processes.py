@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from wukong_sched.coordination import protocol
 from wukong_sched.coordination.redis import GRAVE
+from wukong_sched.functions.limits import control_group
 from wukong_sched.storage.cluster import Command, Deployment
 
 GRAVES = {state.value.encode() for state in protocol.GRAVES}
@@ -34,6 +36,14 @@ def is_alive(pid: int) -> bool:
 def leftover_groups(service: int) -> list[Path]:
     """Control groups of a service."""
     return list(Path("/sys/fs/cgroup").rglob(f"functions-{service}-*"))
+
+
+def has_groups() -> bool:
+    """Whether this process may make control groups."""
+    group = control_group(f"functions-probe-{os.getpid()}", 1 << 28)
+    if group is not None:
+        group.remove()
+    return group is not None
 
 
 def keys(server: Deployment) -> list[str]:

@@ -202,3 +202,18 @@ def slow_block(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The block, after a while."""
     time.sleep(0.02)
     return block
+
+
+class Unspeakable(Exception):
+    """Its text is an error."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def exit_early(block: Any) -> Any:
+    raise SystemExit("wrong input file")
+
+
+def say_nothing(block: Any) -> Any:
+    raise Unspeakable

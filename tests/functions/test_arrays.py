@@ -15,8 +15,10 @@ from sarray.delivery import Delivery, Place, Result
 from sarray.executors import limits_of
 from sarray.lower import lower
 from sarray.parking import SMALL, parked
+from tests.functions.programs import exit_early, say_nothing
 from tests.functions.test_jobs import left
 from wukong_sched.drivers.functions import LocalFunctions, run
+from wukong_sched.errors import TaskError
 from wukong_sched.functions.mapped import MappedArray, MappedBlocks
 from wukong_sched.functions.usage import Usage
 from wukong_sched.storage.memory import MemoryStorage
@@ -92,3 +94,17 @@ def test_where_there_is_no_room_an_error_says_so_and_nothing_is_left(functions: 
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert left(functions) == []
     assert computed([x.sum()], functions)[0] == [a.sum()]
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "functions"])
+@pytest.mark.parametrize(
+    ("function", "cause"),
+    [
+        (exit_early, "SystemExit: wrong input file"),
+        (say_nothing, "Unspeakable, whose text raises RuntimeError"),
+    ],
+)
+def test_whatever_a_task_raises_ends_the_job_at_once(executor: str, function: Any, cause: str) -> None:
+    array = sa.map_blocks(function, sa.ones((4, 4), chunks=2), dtype=float)
+    with pytest.raises(TaskError, match=f"map_blocks.*{cause}"):
+        array.compute(executor=executor)

@@ -86,6 +86,13 @@ def test_a_job_can_be_cancelled_and_waited_for_in_vain(x: sa.Array) -> None:
         job.result(30)
 
 
+def test_a_job_of_no_array_gives_what_compute_gives() -> None:
+    job = sa.submit(1, {"a": [2]}, executor="functions", workers=2)
+    assert sa.attach(job.id) == sa.compute(1, {"a": [2]}) == (1, {"a": [2]})
+    with pytest.raises(TypeError, match="a job's id is a str"):
+        sa.attach(None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("how", ["result", "done", "attached"])
 def test_a_job_whose_records_are_lost_before_anybody_waits_goes_on(x: sa.Array, how: str) -> None:
     slow = sa.map_blocks(slow_block, sa.ones((40, 4), chunks=(1, 4))).sum()

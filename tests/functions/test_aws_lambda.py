@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 
 from tests.functions import programs
 from tests.functions.conftest import HANDLER
-from tests.functions.processes import until
+from tests.functions.processes import keys, until
 from wukong_sched.drivers import aws_lambda
 from wukong_sched.drivers.aws_lambda import LambdaFunctions, LambdaInvoker
 from wukong_sched.errors import InfrastructureError, TaskError
@@ -116,6 +116,34 @@ def test_a_function_that_is_not_there(functions: LambdaFunctions) -> None:
     nobody = replace(functions, invoker=LambdaInvoker("nobody", functions.invoker._client))
     with pytest.raises(InfrastructureError, match=r"nobody cannot be invoked.*ResourceNotFoundException"):
         aws_lambda.run(programs.tree(2), MemoryStorage(), nobody)
+
+
+class Interrupting:
+    """Invokes, and is interrupted before it says so; or cannot invoke."""
+
+    room = 1 << 17
+
+    def __init__(self, inner: LambdaInvoker, error: type[BaseException]) -> None:
+        self._inner, self._error = inner, error
+
+    def free(self) -> int | None:
+        return self._inner.free()
+
+    def invoke(self, events: Sequence[bytes]) -> None:
+        if self._error is KeyboardInterrupt:
+            self._inner.invoke(events)
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InfrastructureError])
+def test_of_a_job_that_cannot_begin_nothing_is_left(functions: LambdaFunctions, error: type[BaseException]) -> None:
+    invoker: Any = Interrupting(functions.invoker, error)
+    broken = replace(functions, invoker=invoker)
+    with pytest.raises(error):
+        aws_lambda.run(programs.tree(4), MemoryStorage(), broken)
+    server = functions.places.server()
+    until(lambda: not list(functions.places.objects().keys("jobs/")) and not keys(server))
+    server.close()
 
 
 def test_boto3_understands_every_answer() -> None:

@@ -18,12 +18,11 @@ from tests.chaos.killer import is_stopped
 from tests.chaos.phases import DIRECTORY, Phase, Record
 from tests.functions import faulty, programs
 from tests.functions.conftest import HANDLER
-from tests.functions.processes import until
+from tests.functions.processes import has_groups, until
 from tests.functions.test_jobs import SCATTER, expected, left, wanted
 from wukong_sched.drivers.functions import POLICY, STARTS, LocalFunctions, run
 from wukong_sched.errors import InfrastructureError, JobCancelled, JobSwept, TaskError
 from wukong_sched.functions.events import Message
-from wukong_sched.functions.limits import control_group
 from wukong_sched.functions.local import start_service
 from wukong_sched.functions.plan import Plan, program_key
 from wukong_sched.functions.settings import FunctionSettings
@@ -96,13 +95,6 @@ def test_a_sandbox_out_of_memory(tmp_path: Path) -> None:
             assert "functions.memory" in "".join(caught.value.__notes__)
         assert wanted(programs.tree(4), functions) == expected(programs.tree(4))
         assert left(functions) == []
-
-
-def has_groups() -> bool:
-    group = control_group(f"functions-probe-{os.getpid()}", 1 << 28)
-    if group is not None:
-        group.remove()
-    return group is not None
 
 
 @pytest.mark.long

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.processes import is_alive, leftover_groups, until
+from tests.functions.processes import has_groups, is_alive, leftover_groups, until
 from wukong_sched.functions.endpoint import Answer, Endpoint
 from wukong_sched.functions.local import LocalService, start_service
 from wukong_sched.functions.settings import FunctionSettings
@@ -357,3 +358,22 @@ def test_a_job_is_quiet_while_another_runs(start: Callable[..., LocalService]) -
     until(lambda: endpoint.is_quiet("short"))
     assert not endpoint.is_quiet("long") and not endpoint.is_quiet()
     assert endpoint.is_quiet("unknown")
+
+
+@pytest.mark.parametrize("how", ["killed", "timed out", "closed"])
+def test_what_a_sandbox_has_started_ends_with_it(start: Callable[..., LocalService], how: str) -> None:
+    """Also what began a session of its own, where there are control groups."""
+    service = start(concurrency=1, timeout=1.0, retries=0)
+    same, own = call(service, do="start")
+    try:
+        assert is_alive(same) and is_alive(own)
+        if how == "closed":
+            service.close()
+        else:
+            failure(service, do="kill" if how == "killed" else "sleep", seconds=60)
+        until(lambda: not is_alive(same))
+        if has_groups():
+            until(lambda: not is_alive(own))
+    finally:
+        for pid in filter(is_alive, (same, own)):
+            os.kill(pid, signal.SIGKILL)

@@ -63,6 +63,25 @@ def test_what_has_not_begun_is_cancelled_and_never_begins(tmp_path: Path) -> Non
     assert sorted(tmp_path.iterdir()) == [gate, gate.with_suffix(".begun")]
 
 
+@pytest.mark.parametrize("kind", ["threads", "functions"])
+@pytest.mark.parametrize("cancelled_first", [True, False])
+def test_what_needs_a_cancelled_and_a_failed_call_is_cancelled(
+    kind: str, cancelled_first: bool, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    with FunctionExecutor(kind, workers=1) as pool:
+        first = pool.submit(hold, gate)
+        failed, cancelled = pool.submit(divmod, 1, 0), pool.submit(leave, tmp_path / "left", first)
+        needs = [cancelled, failed] if cancelled_first else [failed, cancelled]
+        last = pool.submit(leave, tmp_path / "last", *needs)
+        until(gate.with_suffix(".begun").exists)
+        assert cancelled.cancel()
+        gate.touch()
+        assert isinstance(failed.exception(PATIENCE), ZeroDivisionError)
+        assert last in wait([last], PATIENCE).done and last.cancelled()
+    assert sorted(tmp_path.iterdir()) == [gate, gate.with_suffix(".begun")]
+
+
 def test_shutdown_can_cancel_what_a_running_job_has_not_begun(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     pool = FunctionExecutor("functions", workers=1)

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -216,10 +217,22 @@ def test_what_cannot_travel_says_so_at_once() -> None:
     assert delayed(lambda lock: lock.locked())(made).compute(executor="functions") is False
 
 
-@pytest.mark.parametrize("given", [{"workers": 0}, {"num_workers": 0}, {"workers": -1}])
-def test_no_workers_are_refused(given: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        increment(1).compute(**given)
+@pytest.mark.parametrize("executor", ["threads", "functions"])
+@pytest.mark.parametrize("option", ["workers", "num_workers"])
+def test_workers_are_counted(option: str, executor: str) -> None:
+    for few in (0, -1):
+        with pytest.raises(ValueError, match=f"^{option} must be greater than 0, got {few}; leave it out"):
+            increment(1).compute(executor=executor, **{option: few})
+    for wrong in (1.5, "2"):
+        with pytest.raises(TypeError, match=f"^{option} must be an integer, got {wrong!r}; give int"):
+            increment(1).compute(executor=executor, **{option: wrong})
+    assert increment(1).compute(**{option: np.int64(2)}) == 2
+
+
+def test_workers_of_a_scheduler_are_counted() -> None:
+    scheduler = SimpleNamespace(executor="functions", workers=1.5)
+    with pytest.raises(TypeError, match=r"^workers must be an integer, got 1\.5; give int"):
+        increment(1).compute(scheduler=scheduler)
 
 
 @given(

@@ -177,6 +177,79 @@ def test_groups_keep_their_members(tblib: bool) -> None:
     assert (found.message, [type(each) for each in found.exceptions]) == ("both", [StopIteration, KeyboardInterrupt])
 
 
+class Bundle(ExceptionGroup[Exception]):
+    """A group of one's own, that takes what it does not hand on."""
+
+    def __new__(cls, errors: list[Exception], *, label: Any) -> Bundle:
+        made = super().__new__(cls, "bundled", errors)
+        made.label = label
+        return made
+
+    def __init__(self, errors: list[Exception], *, label: Any) -> None:
+        super().__init__("bundled", errors)
+
+    label: Any
+
+
+def kinds_of(error: BaseException) -> Any:
+    """The type, and those of a group's parts, and so on."""
+    if not isinstance(error, BaseExceptionGroup):
+        return type(error)
+    return type(error), error.message, [kinds_of(part) for part in error.exceptions]
+
+
+def nested(*parts: Exception) -> ExceptionGroup[Exception]:
+    return ExceptionGroup("outer", [ValueError(1), ExceptionGroup("inner", [KeyError(2), *parts])])
+
+
+def test_groups_are_groups_whatever_their_parts_need() -> None:
+    own = Refused(7, place="door"), Prefixed("twice")
+    for error in (nested(*own), Bundle([*own, nested(*own)], label="mine")):
+        error.add_note("as ever")
+        found = travelled(error)
+        assert (kinds_of(found), vars(found)) == (kinds_of(error), vars(error))
+        refused, rest = found.split(Refused)
+        assert kinds_of(rest.split(Prefixed)[1]) == kinds_of(error.split((Refused, Prefixed))[1])
+    assert (refused.exceptions[0].code, refused.exceptions[0].place) == (7, "door")
+    assert [str(each) for each in found.exceptions[:2]] == ["7 at door", "refused: twice"]
+
+
+def test_of_a_group_only_what_cannot_travel_is_told() -> None:
+    found = travelled(nested(Locked("shut"), Refused(7, place="door")))
+    inner = [KeyError, RuntimeError, Refused]
+    assert kinds_of(found) == (ExceptionGroup, "outer", [ValueError, (ExceptionGroup, "inner", inner)])
+    assert str(found.exceptions[1].exceptions[1]).endswith("Locked: shut")
+
+
+def test_a_group_whose_attributes_cannot_travel_is_one_of_pythons_own() -> None:
+    bundle = Bundle([Refused(7, place="door")], label=threading.Lock())
+    bundle.add_note("as ever")
+    found = travelled(bundle)
+    assert kinds_of(found) == (ExceptionGroup, "bundled", [Refused])
+    assert vars(found) == {"__notes__": ["as ever"]}
+
+
+def test_groups_within_groups_without_end_are_told() -> None:
+    error: Exception = ValueError(1)
+    for _ in range(3000):
+        error = ExceptionGroup("deep", [error])
+    assert isinstance(travelled(error), ExceptionGroup | RuntimeError)
+
+
+def test_groups_from_calls_are_split_by_type(pool: FunctionExecutor) -> None:
+    def fail() -> None:
+        raise nested(Locked("shut"), Refused(7, place="door"))
+
+    caught = []
+    try:
+        pool.submit(fail).result(PATIENCE)
+    except* Refused as group:
+        caught += [each.code for part in group.exceptions for each in part.exceptions]  # type: ignore[attr-defined]
+    except* Exception:
+        caught.append(-1)
+    assert caught == [7, -1]
+
+
 def test_the_object_that_lacks_an_attribute_stays_where_it_is() -> None:
     found = travelled(AttributeError("none", name="size", obj=threading.Lock()))
     assert (found.name, found.obj) == ("size", None)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +77,25 @@ def test_a_call_takes_no_lock_of_what_it_is_given() -> None:
     assert len(taken) == before > 0
 
 
-@pytest.mark.parametrize("bad_first", [True, False])
-def test_the_first_need_without_a_result_decides(bad_first: bool) -> None:
-    good, failed, cancelled = CallFuture(), CallFuture(), CallFuture()
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_need_that_was_cancelled_decides_whatever_others_raised(order: tuple[int, ...]) -> None:
+    good, failed, cancelled = needs = CallFuture(), CallFuture(), CallFuture()
     good.set_result(1)
-    failed.set_exception(error := KeyError("lost"))
+    failed.set_exception(KeyError("lost"))
     cancelled.cancel()
-    needs = [good, failed, cancelled] if bad_first else [good, cancelled, failed]
+    call = Call(0, max, ([needs[place] for place in order],), {})
+    assert not call.starts()
+    assert call.future.cancelled()
+
+
+def test_the_first_need_that_failed_decides() -> None:
+    good, *failed = needs = CallFuture(), CallFuture(), CallFuture()
+    good.set_result(1)
+    for number, need in enumerate(failed):
+        need.set_exception(KeyError(number))
     call = Call(0, max, (needs,), {})
     assert not call.starts()
-    assert call.future.cancelled() is not bad_first
-    assert not bad_first or call.future.exception() is error
+    assert call.future.exception() is failed[0].exception()
 
 
 def test_a_need_that_raised_that_it_was_cancelled_has_failed() -> None:

@@ -62,3 +62,37 @@ def test_samples_seen_are_scikit_learns(
         ours = sa.ml.StandardScaler(**options).fit(sa.from_array(X, (5, -1)), sample_weight=given_weights)
         theirs = sklearn.preprocessing.StandardScaler(**options).fit(X, sample_weight=given_weights)
         np.testing.assert_allclose(ours.n_samples_seen_, theirs.n_samples_seen_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e-163, 1e-150, 1e140])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_squares_that_underflow_are_not_taken_for_constants(
+    scale: float, fit_intercept: bool, rng: np.random.Generator
+) -> None:
+    X = rng.standard_normal((40, 3)) * scale
+    model = sa.ml.LinearRegression(fit_intercept=fit_intercept).fit(sa.from_array(X, (9, -1)), X @ [1.0, 2.0, 3.0])
+    np.testing.assert_allclose(model.coef_, [1.0, 2.0, 3.0], rtol=1e-9)
+    assert model.rank_ == 3
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1.0, 1e160])
+def test_singular_values_are_no_roots_of_squares(scale: float, rng: np.random.Generator) -> None:
+    X = rng.standard_normal((40, 3))
+    ours = sa.ml.PCA(2, svd_solver="full").fit(sa.from_array(X * scale, (9, -1)))
+    theirs = sklearn.decomposition.PCA(2, svd_solver="full").fit(X)
+    np.testing.assert_allclose(ours.singular_values_, theirs.singular_values_ * scale, rtol=1e-9)
+    np.testing.assert_allclose(ours.components_, theirs.components_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("chunks", [(4,), (0, 4), (4, 0), (2, 0, 2)])
+def test_blocks_of_no_rows_are_no_distance_away(chunks: tuple[int, ...]) -> None:
+    X = np.stack([np.full(4, 3e155), np.array([1.0, 2.0, 3.0, 4.0])], axis=1)
+    scaler = sa.ml.StandardScaler().fit(sa.from_array(X, (chunks, -1)))
+    np.testing.assert_array_equal(scaler.var_, [0.0, 1.25])
+    np.testing.assert_array_equal(scaler.mean_, [3e155, 2.5])
+
+
+def test_columns_that_are_all_missing_in_a_block_are_no_distance_away() -> None:
+    X = np.array([[np.nan, 1.0], [np.nan, 3.0], [3e155, np.nan], [3e155, np.nan]])
+    scaler = sa.ml.StandardScaler().fit(sa.from_array(X, (2, -1)))
+    np.testing.assert_array_equal(scaler.var_, [0.0, 1.0])

@@ -23,7 +23,7 @@ def test_every_public_name_has_a_home() -> None:
     ("statement", "loaded"),
     [
         ("import sarray; sarray.ml", False),
-        ("import sarray.ml.row_moments, sarray.ml.datasets", False),
+        ("import sarray.ml.row_moments, sarray.ml.datasets, sarray.ml.block_method, sarray.ml.finite", False),
         ("import sarray; sarray.ml.PCA", True),
     ],
 )

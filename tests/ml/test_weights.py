@@ -31,6 +31,7 @@ BAD = {
     "one NaN": (np.where(ONE, np.nan, 1.0), "`sample_weight`, or values that are not finite"),
     "one infinite": (np.where(ONE, np.inf, 1.0), "`sample_weight`, or values that are not finite"),
     "all zero": (np.zeros(50), "Sample weights must contain at least one non-zero number"),
+    "complex": (np.ones(50) + 1j, "sample_weight: Complex data not supported"),
     "too few": (np.ones(49), r"sample_weight.shape == \(49,\), expected \(50,\)"),
     "a column": (np.ones((50, 1)), r"sample_weight.shape == \(50, 1\), expected \(50,\)"),
 }
@@ -54,6 +55,13 @@ def test_weights_may_be_zero_in_whole_blocks(fit: str, samples: str, wrap: str) 
     weights = np.where(np.arange(50) < 40, 0.0, 1.0)
     expected = FITS[fit](X, weights)
     np.testing.assert_allclose(FITS[fit](SAMPLES[samples], WRAPS[wrap](weights)), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("samples", SAMPLES)
+@pytest.mark.parametrize("wrap", WRAPS)
+def test_complex_targets_are_named_too(samples: str, wrap: str) -> None:
+    with pytest.raises(ValueError, match="Complex data not supported"):
+        sa.ml.LinearRegression().fit(SAMPLES[samples], WRAPS[wrap](Y + 1j))
 
 
 def test_samples_that_are_all_missing_are_not_a_matter_of_weights() -> None:

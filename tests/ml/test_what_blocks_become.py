@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import MiniBatchSparsePCA, SparsePCA
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import sarray as sa
 from sarray.ml import ParallelPostFit
+from sarray.ml.block_method import Method
+from sarray.ml.configured import Configured
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 3))
@@ -134,3 +140,73 @@ def test_unknown_codes_are_objects_where_objects_can_be() -> None:
     np.testing.assert_array_equal(found, encoder.inverse_transform(codes))
     with pytest.raises(sa.TaskError, match=r"a block became object, .* float64"):
         model.inverse_transform(sa.from_array(codes, (5, -1))).compute()
+
+
+@WRAPS
+@pytest.mark.parametrize("kind", [SparsePCA, MiniBatchSparsePCA])
+@pytest.mark.parametrize("components", [1, 2])
+def test_one_row_may_become_a_vector(wrap: Any, kind: Any, components: int) -> None:
+    estimator = kind(components, random_state=0).fit(X)
+    assert estimator.transform(X[:1]).shape == (components,)
+    found = ParallelPostFit(estimator).transform(wrap(X, ((20, 19, 1), -1))).compute()
+    np.testing.assert_allclose(found, estimator.transform(X), rtol=1e-9, atol=1e-12)
+
+
+@WRAPS
+def test_one_row_that_becomes_more_or_less_is_an_error(wrap: Any) -> None:
+    for function in (lambda x: x if len(x) > 1 else x[0, :2], lambda x: x if len(x) > 1 else x.T):
+        model = ParallelPostFit(FunctionTransformer(function)).fit(X)
+        with pytest.raises((ValueError, sa.TaskError), match=r"a block of shape \(1, 3\) became \("):
+            model.transform(wrap(X, ((39, 1), -1))).compute()
+
+
+class Meeting:
+    """Two threads within a method: the second comes while the first is there, and stays until that has left."""
+
+    def __init__(self) -> None:
+        self.arrivals = itertools.count()
+        self.second_is_here, self.first_has_left = threading.Event(), threading.Event()
+
+
+class Changing(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Changes itself for the time of a call and back again, as KBinsDiscretizer does; the first two calls meet."""
+
+    meeting = Meeting()
+
+    def fit(self, samples: Any, y: Any = None) -> Any:
+        """Starts as it is between calls."""
+        self.type_ = np.dtype("f8")
+        return self
+
+    def transform(self, samples: Any) -> Any:
+        """The samples, of the type that the estimator has got from them."""
+        before, self.type_ = self.type_, samples.dtype
+        number = next(self.meeting.arrivals)
+        if number == 0:
+            assert self.meeting.second_is_here.wait(60)
+        if number == 1:
+            self.meeting.second_is_here.set()
+            assert self.meeting.first_has_left.wait(60)
+        found = samples.astype(self.type_)
+        self.type_ = before
+        if number == 0:
+            self.meeting.first_has_left.set()
+        return found
+
+
+def test_estimators_that_change_themselves_during_a_call_are_shared_by_threads(monkeypatch: Any) -> None:
+    monkeypatch.setattr(Changing, "meeting", Meeting())
+    method = Method(Configured.now(Changing().fit(X)), "transform", (3,), np.dtype("f4"))
+    blocks = [X[:5].astype("f4"), X[5:9].astype("f4")]
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(method, blocks))
+    for block, each in zip(blocks, found, strict=True):
+        np.testing.assert_array_equal(each, block)
+    assert next(Changing.meeting.arrivals) == 3  # the second block once more, with nobody else there
+
+
+def test_an_estimator_that_cannot_be_copied_is_refused_as_others_are() -> None:
+    estimator = FunctionTransformer(fees).fit(X)
+    estimator.lock_ = threading.Lock()
+    with pytest.raises(ValueError, match=r"transform: a block became float64, .* int64"):
+        Method(Configured.now(estimator), "transform", (1,), np.dtype("i8"))(X)

@@ -12,6 +12,7 @@ from typing import Any
 import dask
 
 from wukong_sched.causes import exception_of
+from wukong_sched.choice import counted
 from wukong_sched.dask.away import Away, opened
 from wukong_sched.dask.callbacks import Callbacks, watching
 from wukong_sched.dask.constants import without_constants
@@ -21,7 +22,7 @@ from wukong_sched.dask.lost_writes import refuse_lost_writes
 from wukong_sched.dask.reports import remember
 from wukong_sched.drivers import serial
 from wukong_sched.drivers.blas import single_threaded
-from wukong_sched.drivers.named import DRIVERS, Progress, run_named
+from wukong_sched.drivers.named import DRIVERS, Progress, driver_of, run_named
 from wukong_sched.drivers.pump import inside_task
 from wukong_sched.errors import TaskError
 from wukong_sched.explicit import Explicit
@@ -45,7 +46,8 @@ SHARE_MEMORY = (*IN_PROCESS, "simulate")
 class Scheduler:
     """Runs Dask graphs on an executor of this engine, with so many workers (None: Dask's ``num_workers``, or all).
 
-    Raises ValueError unless `workers` is None or at least 1.
+    Raises TypeError or ValueError unless `workers` is None or an integer of at least 1, and ValueError for an executor
+    that there is not.
 
     >>> import dask
     >>> dask.delayed(sum)([1, 2]).compute(scheduler=Scheduler("serial"))
@@ -58,8 +60,9 @@ class Scheduler:
     """Runs programs of this executor, if it is none of this engine's drivers by name."""
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers must be at least 1, or None for all processors, got {self.workers}")
+        object.__setattr__(self, "workers", counted("workers", self.workers))
+        if self.carrier is None:
+            driver_of(self.executor)
 
     def __call__(
         self,
@@ -77,12 +80,15 @@ class Scheduler:
         `executor` and `num_workers` stand for this scheduler's own; other options of Dask's schedulers mean nothing
         here. A task's exception is raised as itself, with a note that says which task it was. Raises TypeError for a
         `pool`, whose threads are not this engine's, and for a store from other processes into an array of this one;
-        ValueError unless `num_workers` is None or at least 1; MissingKey, a KeyError, for a key that is not there.
+        TypeError or ValueError unless `num_workers` is None or an integer of at least 1; ValueError for an executor
+        that there is not; MissingKey, a KeyError, for a key that is not there.
         """
         if pool is not None:
             raise TypeError("pool= is of Dask's own threads, this scheduler has others; say how many: num_workers=2")
         asked, workers = executor or self.executor, self._workers(num_workers)
         carrier = self.carrier if asked == self.executor else None
+        if carrier is None:
+            driver_of(asked)
         run = carrier or partial(_by_name, asked, workers)
         with watching(nodes_of(graph), callbacks) as watch:
             values = _computed(keys, asked, workers, watch, run)
@@ -90,10 +96,7 @@ class Scheduler:
 
     def _workers(self, asked: int | None) -> int | None:
         given = (asked, self.workers, dask.config.get("num_workers", None))
-        workers: int | None = next((number for number in given if number is not None), None)
-        if workers is not None and workers < 1:
-            raise ValueError(f"num_workers must be at least 1, got {workers}")
-        return workers
+        return counted("num_workers", next((number for number in given if number is not None), None))
 
 
 def _by_name(

@@ -128,7 +128,11 @@ class LambdaFunctions:
 
     def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
         """Begin a job, and a watchdog that looks after it."""
-        return submit(self.places, self.key, plan, keeps=keeps, share=self.concurrency, job=job, watch=self._watch)
+        share, undo = self.concurrency, self._undo
+        return submit(self.places, self.key, plan, keeps=keeps, share=share, job=job, watch=self._watch, undo=undo)
+
+    def _undo(self, submitted: Submitted) -> None:
+        self.finish(submitted, over=False)
 
     def attach(self, job: str) -> Submitted:
         """A job that somebody has submitted; LookupError if there is none."""

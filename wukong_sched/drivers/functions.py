@@ -179,7 +179,11 @@ class LocalFunctions:
 
     def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
         """Begin a job, and let the service look after it."""
-        return submit(self.places, self.key, plan, keeps=keeps, job=job, watch=self._watch, said=self._said)
+        watch, said, undo = self._watch, self._said, self._undo
+        return submit(self.places, self.key, plan, keeps=keeps, job=job, watch=watch, said=said, undo=undo)
+
+    def _undo(self, submitted: Submitted) -> None:
+        self.finish(submitted, over=False)
 
     def _watch(self, name: JobName) -> None:
         self.service.endpoint.follow(name.job)

@@ -185,7 +185,7 @@ class Pump:
                 continue
             try:
                 self.memory[tile] = self._read(tile)
-            except Exception as error:  # what a source raises is its user's, as if a task had raised it
+            except RAISED as error:  # what a source raises is its user's, as if a task had raised it
                 return self._raised(Story("read", *tile, cause_of(error)), error)
         if not stored:
             return Fetched(())
@@ -212,7 +212,7 @@ class Pump:
                     memory[tile] = made
             except TileMissing as missing:
                 return Fetched((missing.tile,))
-            except Exception as error:  # whatever a task raises ends the job, with its story
+            except RAISED as error:  # whatever it is ends the job, with its story
                 if self.refusal is None:
                     return self._raised(story_of(self.around.program, task, error), error)
             if self.refusal is not None:
@@ -281,9 +281,20 @@ class Pump:
         self.memory.clear()
 
 
+RAISED = (Exception, SystemExit, GeneratorExit)
+"""What is a task's own when it raises it: all but `KeyboardInterrupt`, which is the caller's."""
+
+
 def cause_of(error: BaseException) -> str:
-    """An exception in one line."""
-    return f"{type(error).__name__}: {error}"
+    """An exception in one line.
+
+    >>> cause_of(ValueError("too small"))
+    'ValueError: too small'
+    """
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception as again:  # its own text is code of the user's too
+        return f"{type(error).__name__}, whose text raises {type(again).__name__}"
 
 
 def story_of(program: Program, task: Task, error: BaseException) -> Story:

@@ -111,8 +111,11 @@ def begin(
     policy = wishes.policy or functions.policy
     try:
         parked = park(program, name)
-    except BaseException:
-        functions.places.object_store.sweep(Keys(name).job_prefix)
+    except BaseException as error:
+        try:
+            functions.places.object_store.sweep(Keys(name).job_prefix)
+        except Exception as again:
+            error.add_note(f"What was stored of job {name} could not be removed: {again}")
         raise
     plan = Plan(parked, policy, functions.renewal, news, wishes.trace is not None, arithmetic=wishes.arithmetic)
     return functions.submit(plan, keeps=wishes.keeps, job=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -24,12 +25,15 @@ class ControlGroup:
         (self.directory / "cgroup.procs").write_text(str(pid))
 
     def remove(self, seconds: float = 2.0) -> None:
-        """Forget the group, once its processes are gone."""
+        """End whatever is in the group, in sessions of its own too, and forget the group."""
         deadline = time.monotonic() + seconds
         while self.directory.exists() and time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 self.directory.rmdir()
                 return
+            with contextlib.suppress(OSError):  # ended meanwhile
+                for pid in map(int, (self.directory / "cgroup.procs").read_text().split()):
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.005)
 
 
@@ -60,6 +64,19 @@ def control_group(name: str, nbytes: int) -> ControlGroup | None:
     return None
 
 
+def kill_group(leader: int) -> None:
+    """End whatever is left of the group of processes that this one has begun, whether it is alive or not."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def kill(leader: int) -> None:
+    """End a process that lives, and its group if it has begun one."""
+    kill_group(leader)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(leader, signal.SIGKILL)
+
+
 def limit_data(nbytes: int) -> None:
     """Let this process have no more private memory than this; where the system has no such limit, none."""
     if sys.platform == "linux":
@@ -72,7 +89,6 @@ def end_with_parent(parent: int) -> None:
     """Let the kernel end this process when its parent ends; the life line does the same where it cannot."""
     if sys.platform == "linux":
         import ctypes
-        import signal
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

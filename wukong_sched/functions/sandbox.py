@@ -8,7 +8,6 @@ then the process ends.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from wukong_sched.functions.http_server import Connection, Request, listen
-from wukong_sched.functions.limits import ControlGroup
+from wukong_sched.functions.limits import ControlGroup, kill, kill_group
 from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.functions.template import Template
 
@@ -209,13 +208,13 @@ class Sandbox:
         self.kill()
 
     def kill(self) -> None:
-        """End the process; `ended` follows."""
+        """End the process, with those that it has started; `ended` follows."""
         if self.pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            kill(self.pid)
 
     def ended(self, status: int) -> None:
-        """Its process is gone."""
+        """Its process is gone; those that it has started go with it."""
+        kill_group(self.pid)
         self.pid = 0
         self.close()
         id = self.invocation.id if self.invocation else ""

@@ -327,8 +327,12 @@ def submit(
     job: str = "",
     watch: Callable[[JobName], None] = lambda name: None,
     said: Callable[[], str] = lambda: "",
+    undo: Callable[[Submitted], None] = lambda job: None,
 ) -> Submitted:
-    """Begin a job; if it `keeps` wanted tiles under their own names, those that are stored are not made again."""
+    """Begin a job; if it `keeps` wanted tiles under their own names, those that are stored are not made again.
+
+    If it cannot begin, or whoever waits for that is interrupted, `undo` is to leave nothing of it behind.
+    """
     job = job or secrets.token_hex(8)
     plan = replace(plan, keeps=keeps)
     digest, pieces = sign_plan(plan, key, job)
@@ -336,6 +340,14 @@ def submit(
     keys = Keys(job, plan.program.is_wanted if keeps else never)
     records, storage = cloud.coordination(job), cloud.storage(keys, key)
     submitted = Submitted(cloud, key, plan, pieces, name, records, storage, watch, said, share)
-    if not submitted.begin(resume=keeps):
+    try:
+        begun = submitted.begin(resume=keeps)
+    except BaseException as error:
+        try:
+            undo(submitted)
+        except Exception as again:
+            error.add_note(f"What was stored of job {job} could not be removed: {again}")
+        raise
+    if not begun:
         raise InfrastructureError(f"there is a job {job} already")
     return submitted

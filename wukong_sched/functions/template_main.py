@@ -21,7 +21,7 @@ import sys
 import threading
 from typing import NoReturn
 
-from wukong_sched.functions.limits import end_with_parent, limit_data
+from wukong_sched.functions.limits import end_with_parent, kill, limit_data
 
 REQUEST = struct.Struct("<i")
 """Port of the sandbox to start."""
@@ -76,7 +76,7 @@ class Template:
                 if self._line in ready and not self._take():
                     break
         for pid in self._children:
-            os.kill(pid, signal.SIGKILL)
+            kill(pid)
         for pid in self._children:
             os.waitpid(pid, 0)
 
@@ -139,10 +139,10 @@ def run(port: int, handler: str) -> None:
 
 
 def watch(line: socket.socket) -> None:
-    """End this process with the service."""
+    """End this process with the service, and those that its tasks have started."""
     while line.recv(64):
         continue
-    os._exit(1)
+    kill(os.getpid())
 
 
 if __name__ == "__main__":

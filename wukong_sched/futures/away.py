@@ -9,6 +9,7 @@ call of the same job needs, does not come back at all.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -112,10 +113,20 @@ class Parcels:
         """The program that leaves behind what somebody may ask for; None if nothing is left to run."""
         futures = ((n, found()) for n, found in self._refs.items())
         wanted = [n for n, future in futures if future is not None and not future.cancelled()]
-        program = Explicit.from_mapping(self._tasks, wanted) if wanted else None
+        program = Explicit.from_mapping(self._sharing(wanted), wanted) if wanted else None
         if program is not None:
             self._places = {program.tile_of(n)[1][0]: n for n in wanted}
         return program
+
+    def _sharing(self, wanted: list[int]) -> Mapping[int, Any]:
+        """The tasks, each told which results are not for it alone."""
+        calls = (task for task in self._tasks.values() if type(task) is tuple)
+        takers = Counter(need for _, *needs in calls for need in needs if need >= 0)
+        if not takers:
+            return self._tasks
+        takers.update(wanted)
+        shared = {number for number, count in takers.items() if count > 1}
+        return {number: _shared(number, task, shared) for number, task in self._tasks.items()}
 
     def future(self, tile: Tile) -> CallFuture | None:
         """Whoever waits for a tile; nobody, once it was delivered."""
@@ -151,6 +162,15 @@ class Parcels:
         for found in self._refs.copy().values():
             if (future := found()) is not None and future.starts():
                 future.set_exception(error)
+
+
+def _shared(number: int, task: Any, shared: set[int]) -> Any:
+    """The task of a call, or data, as it is among others."""
+    if type(task) is not tuple:
+        return task
+    parcel, *needs = task
+    theirs = frozenset(place for place, need in enumerate(needs) if need in shared)
+    return (parcel.sharing(number in shared, theirs), *needs) if theirs or number in shared else task
 
 
 def _is_awaited(future: CallFuture) -> bool:

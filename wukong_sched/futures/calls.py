@@ -143,15 +143,15 @@ class Call:
         return self.missing() is None
 
     def starts(self) -> bool:
-        """Mark the future as running; False if it is cancelled, or failed because something that it needs did."""
-        failed = next((need for need in self.needs if not need.succeeded()), None)
-        if failed is not None and failed.cancelled():
+        """Mark the future as running; False if it, or something that it needs, is cancelled, or failed."""
+        failed = [need for need in self.needs if not need.succeeded()]
+        if any(need.cancelled() for need in failed):
             self.future.cancel()
         if not self.future.set_running_or_notify_cancel():
             return False
-        if failed is not None:
-            self.future.set_exception(failed.exception())
-        return failed is None
+        if failed:
+            self.future.set_exception(failed[0].exception())
+        return not failed
 
     def given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments, all results filled in."""

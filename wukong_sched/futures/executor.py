@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import time
 import weakref
@@ -12,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from wukong_sched.choice import counted
 from wukong_sched.drivers.crew import Crew
 from wukong_sched.drivers.named import Progress
 from wukong_sched.futures.away import FunctionsAway
@@ -53,18 +53,6 @@ def engine_of(executor: str) -> Engines:
     return ENGINES[executor]
 
 
-def _counted(option: str, asked: object) -> int | None:
-    """The number that was asked for, if any; TypeError if it is none, ValueError if it is less than 1."""
-    if asked is None:
-        return None
-    if not hasattr(asked, "__index__"):
-        raise TypeError(f"{option} must be an integer, got {asked!r}; give int(...) of it")
-    count = operator.index(asked)
-    if count < 1:
-        raise ValueError(f"{option} must be greater than 0, got {count}; leave it out for one a processor")
-    return count
-
-
 class FunctionExecutor(Executor):
     """Runs calls in "threads" of this process, in "functions" (processes of this machine), or by another driver.
 
@@ -72,8 +60,9 @@ class FunctionExecutor(Executor):
     slices, dataclasses, `OrderedDict` and `deque`; what is submitted together becomes one program, in which that is an
     edge. `workers`, or `max_workers`, calls run at once: as many as this process has processors unless given. In
     functions, what is called travels by cloudpickle, and exceptions come back with the remote traceback as their cause;
-    an array that many calls are given travels once. `progress` shows a bar, or is told (calls done,
-    calls); with `record`, `records` has each job's program and trace.
+    an array that many calls are given travels once, and each call may change what it is given, which nobody else sees,
+    unlike in threads. `progress` shows a bar, or is told (calls done, calls); with `record`, `records` has each job's
+    program and trace.
 
     >>> with FunctionExecutor() as executor:
     ...     two = executor.submit(pow, 2, 1)
@@ -91,7 +80,7 @@ class FunctionExecutor(Executor):
         record: bool = False,
     ) -> None:
         engine = engine_of(executor)
-        asked = _counted("max_workers", max_workers) if workers is None else _counted("workers", workers)
+        asked = counted("max_workers", max_workers) if workers is None else counted("workers", workers)
         self.executor, self.workers = executor, asked or processors()
         self._records = Records(record)
         self._waiting = Waiting()

@@ -3,6 +3,10 @@
 The function travels pickled, once for all calls that share it, with what it uses of modules that functions do not
 find; a process that gets it keeps it loaded. Results go from task to task as they are; pickled they are only when they
 leave their process. What cannot be pickled, or loaded again, is the exception of that one call.
+
+What more than one call is given, or a call and whoever holds the future, is **shared**. Each is given its own then, as
+if it had travelled, so that calls may change it in place wherever they run: an array is copied by whoever takes it,
+anything else pickled by whoever returns it; what cannot be pickled is the same for all that are in its process.
 """
 
 from __future__ import annotations
@@ -39,6 +43,15 @@ class Returned:
     def open(self) -> Any:
         """The value; raises what loading it raises."""
         return self._value if self._data is None else pickled.loads(self._data)
+
+    def shared(self) -> Returned:
+        """The same, of which each gets its own when it is opened, if it can be pickled."""
+        if type(self._value) in PLAIN:
+            return self
+        try:
+            return Returned(None, pickled.dumps(self._value))
+        except Exception:  # whatever the value's own pickling raises, again when it leaves its process
+            return self
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         if self._data is not None:
@@ -103,21 +116,38 @@ class Dropped(Failed):
 
 
 class Parcel:
-    """The body of a call's task; results of other calls are handed in."""
+    """The body of a call's task; results of other calls are handed in.
 
-    __slots__ = ("__name__", "_arguments", "_function", "_ticket")
+    `is_shared` says that what it returns is; `shared`, which of the results that are handed in are.
+    """
 
-    def __init__(self, name: str, function: bytes, arguments: Any, ticket: Ticket | None = None) -> None:
+    __slots__ = ("__name__", "_arguments", "_function", "_is_shared", "_shared", "_ticket")
+
+    def __init__(
+        self,
+        name: str,
+        function: bytes,
+        arguments: Any,
+        ticket: Ticket | None = None,
+        is_shared: bool = False,
+        shared: frozenset[int] = frozenset(),
+    ) -> None:
         self.__name__, self._function, self._arguments, self._ticket = name, function, arguments, ticket
+        self._is_shared, self._shared = is_shared, shared
 
-    def __reduce__(self) -> tuple[type[Parcel], tuple[str, bytes, Any, Ticket | None]]:
-        return Parcel, (self.__name__, self._function, self._arguments, self._ticket)
+    def __reduce__(self) -> tuple[type[Parcel], tuple[Any, ...]]:
+        sharing = (self._is_shared, self._shared) if self._is_shared or self._shared else ()
+        return Parcel, (self.__name__, self._function, self._arguments, self._ticket, *sharing)
+
+    def sharing(self, is_shared: bool, shared: frozenset[int]) -> Parcel:
+        """The same call, among others that share results with it."""
+        return Parcel(self.__name__, self._function, self._arguments, self._ticket, is_shared, shared)
 
     def __call__(self, *results: Any) -> Any:
         """Call the function: its result, `Returned` or an array as it is, `Failed`, or `Dropped` if cancelled."""
-        for result in results:
-            if isinstance(result, Failed):
-                return result
+        failed = [result for result in results if isinstance(result, Failed)]
+        if failed:
+            return next((each for each in failed if isinstance(each, Dropped)), failed[0])
         if self._ticket is None:
             return self._called(results)
         if not self._ticket.begin():
@@ -131,12 +161,20 @@ class Parcel:
             function, arguments = loaded(self._function), self._arguments
             args, kwargs = pickled.loads(arguments) if isinstance(arguments, bytes) else (arguments, {})
             if results:
-                opened = [each.open() if isinstance(each, (Returned, Lent)) else each for each in results]
-                args, kwargs = filled((args, kwargs), opened)
+                args, kwargs = filled((args, kwargs), self._opened(results))
             value = function(*args, **kwargs)
         except BaseException as error:  # whatever it is, it is for whoever asks for the result
             return Failed(error)
-        return value if type(value) is np.ndarray and not value.dtype.hasobject else Returned(value)
+        if type(value) is np.ndarray and not value.dtype.hasobject:
+            return value
+        return Returned(value).shared() if self._is_shared else Returned(value)
+
+    def _opened(self, results: tuple[Any, ...]) -> list[Any]:
+        opened = [each.open() if isinstance(each, (Returned, Lent)) else each for each in results]
+        for place in self._shared:
+            if type(results[place]) is np.ndarray:
+                opened[place] = results[place].copy(order="K")
+        return opened
 
 
 @lru_cache(maxsize=LOADED)
