@@ -125,6 +125,18 @@ def test_the_second_writer_of_parts_leaves_nothing(objects, bucket, small_parts)
     assert bucket.objects == {KEY: bytes(5000)} and bucket.uploads == {}
 
 
+def test_an_upload_that_is_gone_was_completed_if_the_value_is_there(objects, bucket, small_parts):
+    completion = "complete_multipart_upload"
+    gone = [(completion, LostReply()), (completion, client_error("NoSuchUpload", 404))]
+    bucket.faults = gone[:]
+    objects.put({KEY: [bytes(5000)]})
+    assert bucket.objects == {KEY: bytes(5000)} and bucket.faults == []
+    bucket.faults = gone[1:]
+    with pytest.raises(InfrastructureError, match="NoSuchUpload"):
+        objects.put({"jobs/1/other": [bytes(5000)]})
+    assert bucket.uploads == {}
+
+
 def test_a_failed_upload_is_aborted(objects, bucket, small_parts):
     bucket.faults = [("upload_part", client_error("AccessDenied", 403))]
     with pytest.raises(InfrastructureError, match="AccessDenied"):

@@ -53,6 +53,7 @@ PASSING = {
 """Error codes of S3 that a later attempt may not meet."""
 PRESENT = {"PreconditionFailed", "412"}
 ABSENT = {"NoSuchKey", "404"}
+GONE = {"NoSuchUpload"}
 EMPTY = {"InvalidRange", "416"}
 """What a ranged read of nothing gives."""
 TRANSPORT = {"HTTPClientError", "ConnectionError", "IncompleteReadError", "HTTPError"}
@@ -144,12 +145,27 @@ class S3Objects:
             bodies = list(cut(pieces, PART))
             parts = list(self._parts.map(part, range(1, len(bodies) + 1), bodies))
             self.tally.add(puts=len(parts) + 2, written=size(pieces))
-            whole = {"Parts": parts}
-            self._request("complete_multipart_upload", Key=key, UploadId=upload, MultipartUpload=whole, IfNoneMatch="*")
+            self._complete(key, upload, {"Parts": parts}, size(pieces))
         except BaseException:
             with contextlib.suppress(Exception):  # the error on its way matters more; a sweep ends the upload too
                 self._request("abort_multipart_upload", Key=key, UploadId=upload)
             raise
+
+    def _complete(self, key: str, upload: str, parts: Mapping[str, Any], nbytes: int) -> None:
+        """Make parts a value. An upload that is gone was completed, and only the reply lost, if the value is there."""
+        try:
+            self._request("complete_multipart_upload", Key=key, UploadId=upload, MultipartUpload=parts, IfNoneMatch="*")
+        except InfrastructureError as error:
+            if code(error.__cause__ or error) not in GONE or self._length(key) != nbytes:
+                raise
+
+    def _length(self, key: str) -> int:
+        """Bytes of a value; 0 if there is none."""
+        with _unless(ABSENT):
+            got = self._request("get_object", Key=key, Range="bytes=0-0")
+            got["Body"].close()
+            return extent(got)[1]
+        return 0
 
     # ---- reading
 
