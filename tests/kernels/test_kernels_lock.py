@@ -75,8 +75,8 @@ def _square(n: int) -> Block:
 
 
 def _works() -> dict[str, Work]:
-    x, y, tall = _square(900), _square(900), np.random.default_rng(1).standard_normal((60_000, 32))
-    spd, integers = x @ x.T + 900 * np.eye(900), _square(280).astype("i8")
+    x, y, tall = _square(1200), _square(1200), np.random.default_rng(1).standard_normal((240_000, 32))
+    spd, integers = x @ x.T + 1200 * np.eye(1200), _square(400).astype("i8")
     factored, root = geqrt(tall), geqrt(x)
     triangles, small = [np.triu(x), np.triu(y)], [np.triu(x[:120, :120])] * 16
     stack, flat = tpqrt(triangles), tpqrt(small)
@@ -92,21 +92,21 @@ def _works() -> dict[str, Work]:
         "potrf": lambda: [potrf(spd) for _ in range(3)],
         "geqrt tall": lambda: geqrt(tall),
         "geqrt square": lambda: geqrt(x),
-        "form_q": lambda: [form_q(factored.q) for _ in range(3)],
+        "form_q": lambda: form_q(factored.q),
         "form_q square": lambda: form_q(root.q),
         "gemqrt": lambda: gemqrt(factored.q, tall),
         "tpqrt of triangles": lambda: tpqrt(triangles),
-        "tpqrt of many": lambda: [tpqrt(small) for _ in range(5)],
+        "tpqrt of many": lambda: [tpqrt(small) for _ in range(15)],
         "tpmqrt of triangles": lambda: tpmqrt(stack.q, x),
         "tpmqrt of many": lambda: [tpmqrt(flat.q, flat_c) for _ in range(20)],
-        "gesdd": lambda: gesdd(x[:300, :300]),
-        "svdvals": lambda: svdvals(x[:500, :500]),
-        "eigh": lambda: eigh(x[:420, :420]),
+        "gesdd": lambda: gesdd(x[:450, :450]),
+        "svdvals": lambda: svdvals(x[:600, :600]),
+        "eigh": lambda: eigh(x[:600, :600]),
         "chain": lambda: [chain(big) for _ in range(4)],
         "chain reduced": lambda: [chain.reduced("sum", big) for _ in range(4)],
-        "sum": lambda: [reduce_block("sum", big) for _ in range(10)],
+        "sum": lambda: [reduce_block("sum", big) for _ in range(20)],
         "max along an axis": lambda: [reduce_block("max", big.reshape(-1, 100), 0) for _ in range(3)],
-        "norm": lambda: [sum_of_squares(big) for _ in range(5)],
+        "norm": lambda: [sum_of_squares(big) for _ in range(10)],
         "uniform": lambda: uniform_block(1, (4 * n,), (0,), (4 * n,)),
         "normal": lambda: normal_block(1, (n,), (0,), (n,)),
         "integers": lambda: integers_block(1, (4 * n,), (0,), (4 * n,), high=10),
