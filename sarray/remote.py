@@ -32,7 +32,7 @@ from wukong_sched.coordination.protocol import State
 from wukong_sched.errors import InfrastructureError, SchedulerError
 from wukong_sched.functions.carried import Functions, Park, Wishes, begin, collect, finished
 from wukong_sched.functions.plan import face_key
-from wukong_sched.functions.submitted import ASTRAY, Submitted
+from wukong_sched.functions.submitted import ASTRAY, Submitted, undone
 from wukong_sched.report import Report
 from wukong_sched.storage import signed
 from wukong_sched.storage.keys import Keys
@@ -122,11 +122,8 @@ def submit(remote: Remote, lowered: Lowered, asked: Settings, face: Face, *, res
     key = face_key(name)
     wishes = replace(_wishes(remote, lowered, asked), keeps=resume)
     submitted = begin(functions, lowered.program, wishes, remote.park, name)
-    try:
+    with undone(name, lambda: functions.finish(submitted, over=False)):
         submitted.outlast({key: signed.sign(face, functions.key, key)})
-    except BaseException:
-        functions.finish(submitted, over=False)
-        raise
     return SubmittedJob(remote, submitted, face)
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -128,11 +129,8 @@ class LambdaFunctions:
 
     def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
         """Begin a job, and a watchdog that looks after it."""
-        share, undo = self.concurrency, self._undo
+        share, undo = self.concurrency, partial(self.finish, over=False)
         return submit(self.places, self.key, plan, keeps=keeps, share=share, job=job, watch=self._watch, undo=undo)
-
-    def _undo(self, submitted: Submitted) -> None:
-        self.finish(submitted, over=False)
 
     def attach(self, job: str) -> Submitted:
         """A job that somebody has submitted; LookupError if there is none."""

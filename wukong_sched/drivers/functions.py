@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -179,11 +180,8 @@ class LocalFunctions:
 
     def submit(self, plan: Plan, *, keeps: bool = False, job: str = "") -> Submitted:
         """Begin a job, and let the service look after it."""
-        watch, said, undo = self._watch, self._said, self._undo
+        watch, said, undo = self._watch, self._said, partial(self.finish, over=False)
         return submit(self.places, self.key, plan, keeps=keeps, job=job, watch=watch, said=said, undo=undo)
-
-    def _undo(self, submitted: Submitted) -> None:
-        self.finish(submitted, over=False)
 
     def _watch(self, name: JobName) -> None:
         self.service.endpoint.follow(name.job)

@@ -17,7 +17,7 @@ from typing import Protocol
 from wukong_sched.functions.news import told
 from wukong_sched.functions.places import Places
 from wukong_sched.functions.plan import Plan
-from wukong_sched.functions.submitted import CHECK, Submitted
+from wukong_sched.functions.submitted import CHECK, Submitted, undone
 from wukong_sched.policy import Policy
 from wukong_sched.program import Program
 from wukong_sched.report import Facts, Report
@@ -109,14 +109,8 @@ def begin(
     name = job or secrets.token_hex(8)
     news = NEWS if wishes.progress is not None else math.inf
     policy = wishes.policy or functions.policy
-    try:
+    with undone(name, lambda: functions.places.object_store.sweep(Keys(name).job_prefix)):
         parked = park(program, name)
-    except BaseException as error:
-        try:
-            functions.places.object_store.sweep(Keys(name).job_prefix)
-        except Exception as again:
-            error.add_note(f"What was stored of job {name} could not be removed: {again}")
-        raise
     plan = Plan(parked, policy, functions.renewal, news, wishes.trace is not None, arithmetic=wishes.arithmetic)
     return functions.submit(plan, keeps=wishes.keeps, job=name)
 

@@ -7,6 +7,7 @@ job's name and key can wait for it too.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import secrets
 import time
@@ -189,14 +190,17 @@ class Submitted:
     def outlast(self, beside: Mapping[str, Pieces]) -> None:
         """Let whoever attaches find the job, and this beside it, though the server of the records lose everything."""
         self.beside = beside
-        self._put_plan()
+        self.cloud.objects().put(beside)
+        self.cloud.object_store.put(self._stored())
 
     def _put_plan(self) -> None:
-        job, began = self.name.job, repr(self.began).encode()
-        stored = {program_key(job): self.signed, began_key(job): [began], **self.beside}
-        self.cloud.objects().put(stored)
+        self.cloud.objects().put(self._stored())
         if self.beside:
-            self.cloud.object_store.put(stored)
+            self.cloud.object_store.put(self._stored())
+
+    def _stored(self) -> dict[str, Pieces]:
+        job, began = self.name.job, repr(self.began).encode()
+        return {program_key(job): self.signed, began_key(job): [began], **self.beside}
 
     def cause(self) -> BaseException | None:
         """The exception that ended the job."""
@@ -317,6 +321,19 @@ def attach(
     return submitted
 
 
+@contextlib.contextmanager
+def undone(job: str, undo: Callable[[], None]) -> Iterator[None]:
+    """Undo what was begun of a job if the rest fails, or is interrupted, whose error stays the one that is raised."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            undo()
+        except Exception as again:
+            error.add_note(f"What was stored of job {job} could not be removed: {again}")
+        raise
+
+
 def submit(
     cloud: Cloud,
     key: bytes,
@@ -340,14 +357,8 @@ def submit(
     keys = Keys(job, plan.program.is_wanted if keeps else never)
     records, storage = cloud.coordination(job), cloud.storage(keys, key)
     submitted = Submitted(cloud, key, plan, pieces, name, records, storage, watch, said, share)
-    try:
+    with undone(job, lambda: undo(submitted)):
         begun = submitted.begin(resume=keeps)
-    except BaseException as error:
-        try:
-            undo(submitted)
-        except Exception as again:
-            error.add_note(f"What was stored of job {job} could not be removed: {again}")
-        raise
     if not begun:
         raise InfrastructureError(f"there is a job {job} already")
     return submitted
