@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from sarray.config import Settings
+from sarray.deploy.environment import read
 from sarray.lambda_entry import CLASSES
 from sarray.remote import Remote
 from sarray.uploading import uploaded
@@ -53,13 +53,10 @@ def environment(asked: Settings) -> dict[str, str]:
 
 def _read(path: Path) -> Mapping[str, str]:
     try:
-        found: Mapping[str, str] = json.loads(path.read_text())["Variables"]
-    except (OSError, ValueError, LookupError) as error:
-        raise ValueError(
-            f"aws.environment={str(path)!r} cannot be used ({error}); expected the file that "
-            "`python -m sarray.deploy environment` writes"
-        ) from error
-    return found
+        return read(path)
+    except (OSError, ValueError) as error:
+        wrote = "python -m sarray.deploy environment"
+        raise ValueError(f"aws.environment cannot be used: {error}; expected the file that `{wrote}` wrote") from error
 
 
 def _lambda_functions(name: str, variables: tuple[tuple[str, str], ...], concurrency: int) -> LambdaFunctions:

@@ -49,11 +49,12 @@ def write(path: Path, found: Mapping[str, str]) -> None:
 
 
 def read(path: Path) -> dict[str, str]:
-    """What `write` wrote; raises ValueError for anything else."""
+    """What `write` wrote; raises ValueError for anything else, OSError if it cannot be read."""
     try:
         found = json.loads(path.read_text())
     except ValueError:
         found = None
-    if not isinstance(found, dict) or not isinstance(found.get("Variables"), dict):
+    variables = found.get("Variables") if isinstance(found, dict) else None
+    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
         raise ValueError(f"{path} holds no environment; python -m sarray.deploy environment writes one")
-    return {str(name): str(value) for name, value in found["Variables"].items()}
+    return dict(variables)

@@ -61,6 +61,9 @@ def test_two_keys_are_not_the_same() -> None:
     [
         (["package", "--python", "3.9"], "no image for Python '3.9' is known"),
         (["environment", "--redis", "redis://h", "--objects", "gs://b"], "'gs://b' names no object store"),
+        (["environment", "--redis", "redis://h", "--objects", "s3://"], "'s3://' names no object store"),
+        (["environment", "--redis", "foo", "--objects", "s3://b"], "the address 'foo' names no Redis server"),
+        (["environment", "--redis", "redis://h:99999", "--objects", "s3://b"], "redis://h:99999' names no Redis"),
         (["update", "--environment", "nowhere.json"], "nowhere.json"),
         (["update", "--environment", __file__], "holds no environment; python -m sarray.deploy environment writes one"),
     ],

@@ -136,6 +136,19 @@ def test_what_is_missing_is_named_and_what_is_secret_is_not_shown() -> None:
         assert aws_functions.environment(asked)["WUKONG_OBJECTS"] == "s3://b"
 
 
+@pytest.mark.parametrize("text", ["", "[1]", '{"Variables": []}', '{"Variables": {"WUKONG_KEY": 5}}'])
+def test_a_file_that_holds_no_environment_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "given.json").write_text(text)
+    with pytest.raises(ValueError, match=r"aws\.environment cannot be used: .*given\.json holds no environment"):
+        aws_functions.environment(sa.Settings(aws_environment=str(tmp_path / "given.json")))
+
+
+def test_seconds_that_are_none_are_named() -> None:
+    given = {**Addresses("redis://h", "s3://b").environment(KEY), "WUKONG_LEASE": "long"}
+    with pytest.raises(ValueError, match="WUKONG_LEASE='long': expected seconds"):
+        Addresses.found(given)
+
+
 class Broken(Bucket):
     """Takes one object."""
 

@@ -87,22 +87,26 @@ def test_a_raw_block_stays_where_it_was_received(rng):
     assert same(decode(bytes(joined(block))), block)
 
 
+WHERE = ["fields", "nested", "offsets", "aligned", "backwards", "overlapping", "titles"]
 STRUCTURED = [
     np.dtype([("x", "f8"), ("ü", "i2", (2, 3)), ("s", "U3")]),
     np.dtype([("inner", [("a", "u1"), ("b", ">i8")])]),
     np.dtype({"names": ["a", "b"], "formats": ["i1", "f8"], "offsets": [3, 16], "itemsize": 32}),
     np.dtype([("a", "i1"), ("b", "f8")], align=True),
+    np.dtype({"names": ["a", "b"], "formats": ["i4", "f8"], "offsets": [8, 0]}),
+    np.dtype({"names": ["whole", "low"], "formats": ["<i8", "<i4"], "offsets": [0, 0]}),
+    np.dtype([(("title", "x"), "f8"), ("y", [("z", "S2", (2,))], (3, 1))]),
 ]
 
 
-@pytest.mark.parametrize("dtype", STRUCTURED, ids=["fields", "nested", "offsets", "aligned"])
+@pytest.mark.parametrize("dtype", STRUCTURED, ids=WHERE)
 def test_structured_dtypes_come_back(rng, dtype):
     block = np.zeros((50, 3), dtype)
     for name in dtype.names:
         if block[name].dtype.kind in "iuf":
             block[name] = rng.integers(0, 100, block[name].shape)
     back = decode(joined(block))
-    assert back.dtype == dtype and (back == block).all()
+    assert back.dtype == dtype and back.dtype.fields == dtype.fields and (back == block).all()
 
 
 @pytest.mark.parametrize("dtype", [np.dtypes.StringDType(), object, [("o", object)]])

@@ -189,9 +189,21 @@ def test_urls_name_servers(url, address):
     assert Address.parse(url) == address
 
 
-def test_a_url_of_something_else_is_refused():
-    with pytest.raises(ValueError, match="type unix:///path"):
-        Address.parse("http://host")
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://me:hidden@host", "'http://host' names no Redis server: type unix:///path"),
+        ("host", "'host' names no Redis server: type unix:///path"),
+        ("unix://", "names no Redis server: type unix:///path"),
+        ("rediss://me:hidden@h:99999", "'rediss://h:99999' names no Redis server: Port out of range"),
+        ("redis://:hidden@h:port", "'redis://h:port' names no Redis server: Port could not be cast"),
+        ("redis://:hidden@h?timeout=soon", "names no Redis server: could not convert string to float: 'soon'"),
+    ],
+)
+def test_what_names_no_server_is_refused_and_passwords_are_not_shown(url, told):
+    with pytest.raises(ValueError) as info:
+        Address.parse(url)
+    assert told in str(info.value) and "hidden" not in str(info.value)
 
 
 def test_a_server_that_is_not_there_is_an_infrastructure_error(tmp_path):

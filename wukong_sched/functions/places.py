@@ -30,6 +30,7 @@ from wukong_sched.storage.job_files import JobFiles
 from wukong_sched.storage.keys import Keys
 from wukong_sched.storage.objects import Objects, Tally
 from wukong_sched.storage.redis import RedisObjects
+from wukong_sched.storage.resp import Address
 from wukong_sched.storage.shaped import Network, ShapedObjects
 from wukong_sched.storage.structured import BlockCodec
 from wukong_sched.storage.tiered import TieredObjects
@@ -76,10 +77,13 @@ class Addresses:
     """Whether this process is a function; else it is a client."""
 
     def __post_init__(self) -> None:
-        scheme = urlsplit(self.objects).scheme
-        if scheme not in STORES:
+        Address.parse(self.redis)
+        parts = urlsplit(self.objects)
+        if parts.scheme not in STORES or not (parts.netloc or parts.path):
             known = ", ".join(f"{name}://" for name in STORES)
-            raise ValueError(f"{self.objects!r} names no object store; its address begins with one of {known}")
+            raise ValueError(
+                f"{self.objects!r} names no object store; its address begins with one of {known} and names a place"
+            )
         shape(self.shape)
 
     def __repr__(self) -> str:
@@ -93,12 +97,12 @@ class Addresses:
 
     @staticmethod
     def found(environment: Mapping[str, str]) -> tuple[Addresses, bytes]:
-        """The addresses and the key in a function's environment.
+        """The addresses and the key in a function's environment; raises ValueError for what makes no sense.
 
         >>> Addresses.found(Addresses("unix:///s", "file:///tmp").environment(b"key"))[1]
         b'key'
         """
-        lease, grace = float(environment[LEASE]), float(environment[GRACE])
+        lease, grace = _seconds(environment, LEASE), _seconds(environment, GRACE)
         key = bytes.fromhex(environment[KEY])
         shaped = environment.get(SHAPE, "")
         return Addresses(environment[REDIS], environment[OBJECTS], lease, grace, shaped, inside=True), key
@@ -107,6 +111,13 @@ class Addresses:
     def links(self) -> Links:
         """The network between functions and stores."""
         return shape(self.shape) or LINKS[urlsplit(self.objects).scheme]
+
+
+def _seconds(environment: Mapping[str, str], name: str) -> float:
+    try:
+        return float(environment[name])
+    except ValueError:
+        raise ValueError(f"{name}={environment[name]!r}: expected seconds, 30 say") from None
 
 
 class Places:

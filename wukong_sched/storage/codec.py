@@ -109,17 +109,33 @@ def encode(block: Array, *, compress: bool = True, worthwhile: float = WORTHWHIL
 
 
 def _describe(dtype: np.dtype[Any]) -> bytes:
-    try:
-        text = str(np.lib.format.dtype_to_descr(dtype)) if dtype.names else dtype.str
-    except ValueError:  # fields that overlap
-        text = ""
-    if dtype.hasobject or not 0 < len(text.encode()) < 1 << 16:
+    if dtype.hasobject:
         raise TypeError(f"blocks of dtype {dtype} cannot be stored: it holds Python objects; use a numeric dtype")
-    return text.encode()
+    text = str(_form(dtype)).encode()
+    if len(text) >= 1 << 16:
+        raise TypeError(f"blocks of a dtype of {len(text)} characters cannot be stored; use fewer or shorter fields")
+    return text
+
+
+def _form(dtype: np.dtype[Any]) -> Any:
+    """The dtype in words and numbers, wherever its fields lie: what NumPy makes a dtype of, if it is given that."""
+    if dtype.subdtype:
+        base, shape = dtype.subdtype
+        return _form(base), shape
+    if dtype.names is None:
+        return dtype.str
+    fields: list[tuple[Any, ...]] = [dtype.fields[name] for name in dtype.names]  # type: ignore[index]
+    return {
+        "names": list(dtype.names),
+        "formats": [_form(field[0]) for field in fields],
+        "offsets": [field[1] for field in fields],
+        "titles": [field[2] if len(field) > 2 else None for field in fields],
+        "itemsize": dtype.itemsize,
+    }
 
 
 def _dtype(text: str) -> np.dtype[Any]:
-    return np.lib.format.descr_to_dtype(ast.literal_eval(text)) if text[0] == "[" else np.dtype(text)
+    return np.dtype(ast.literal_eval(text) if text[0] == "{" else text)
 
 
 def _payload_at(ndim: int, dtype_length: int) -> int:

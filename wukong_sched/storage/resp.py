@@ -56,7 +56,7 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """The address that a URL names; raises ValueError for one that names none.
+        """The address that a URL names; raises ValueError, which does not show passwords, for one that names none.
 
         ``unix:///path``, ``redis://host:port`` or, with TLS, ``rediss://user:password@host:port``; after ``?`` any of
         ``cluster=1``, ``ca=/file`` and ``timeout=seconds``.
@@ -65,17 +65,19 @@ class Address:
         True
         """
         parts = urlsplit(url)
-        if parts.scheme not in SCHEMES:
-            raise ValueError(f"{url!r} names no Redis server; type unix:///path, redis://host or rediss://host")
-        options = dict(parse_qsl(parts.query))
+        try:
+            place, options = _place(parts), dict(parse_qsl(parts.query))
+            timeout = float(options.get("timeout", cls().timeout))
+        except ValueError as error:
+            raise ValueError(f"the address {_shown(parts)!r} names no Redis server: {error}") from None
         return cls(
-            **_place(parts),
+            **place,
             user=unquote(parts.username or ""),
             password=unquote(parts.password or ""),
             tls=parts.scheme == "rediss",
             ca=options.get("ca", ""),
             cluster=options.get("cluster", "0") not in ("0", ""),
-            timeout=float(options.get("timeout", cls().timeout)),
+            timeout=timeout,
         )
 
     def at(self, host: str, port: int) -> Address:
@@ -116,9 +118,16 @@ SCHEMES = ("unix", "redis", "rediss")
 
 
 def _place(parts: SplitResult) -> dict[str, Any]:
+    if parts.scheme not in SCHEMES or (parts.scheme == "unix" and not parts.path):
+        raise ValueError("type unix:///path, redis://host:port or rediss://user:password@host:port")
     if parts.scheme == "unix":
         return {"path": unquote(parts.path)}
     return {"host": parts.hostname or "localhost", "port": parts.port or DEFAULT_PORT}
+
+
+def _shown(parts: SplitResult) -> str:
+    """The address without user and password."""
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 @dataclass(frozen=True, slots=True)

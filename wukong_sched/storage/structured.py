@@ -35,9 +35,10 @@ from wukong_sched.storage.codec import (
     encode,
 )
 
-TREE = struct.Struct("<4sB3xQQ")
+TREE = struct.Struct("<4sB3sQQ")
 TREE_MAGIC = b"SATT"
 VERSION = 1
+RESERVED = bytes(3)
 VALUES = (type(None), bool, int, float, str)
 """Types of leaves that JSON keeps as they are."""
 
@@ -105,7 +106,7 @@ class BlockCodec:
         encoded = [encode(array, **self._options) for array in arrays]
         lengths = [sum(map(len, pieces)) for pieces in encoded]
         description = json.dumps({"tree": tree, "lengths": lengths}).encode()
-        head = TREE.pack(TREE_MAGIC, VERSION, len(description), checksum([description])) + description
+        head = TREE.pack(TREE_MAGIC, VERSION, RESERVED, len(description), checksum([description])) + description
         padded: list[Buffer] = [head, bytes(-len(head) % ALIGNMENT)]
         for pieces, length in zip(encoded, lengths, strict=True):
             padded += [*pieces, bytes(-length % ALIGNMENT)]
@@ -128,12 +129,14 @@ class BlockCodec:
     def _decode_tree(self, data: Buffer, name: object) -> Any:
         view = memoryview(data)
         description = _description(view, name)
-        position = _aligned(TREE.size + len(description))
         text = json.loads(bytes(description))
+        position = _filled(view, TREE.size + len(description), name)
         arrays = []
         for length in text["lengths"]:
             arrays.append(decode(view[position : position + length], name))
-            position += _aligned(length)
+            position = _filled(view, position + length, name)
+        if position != len(view):
+            raise CorruptTile(f"tile {name}: {len(view)} bytes, where its description tells of {position}")
         return self._build(text["tree"], arrays, name)
 
     def _build(self, node: Node, arrays: list[Array], name: object) -> Any:
@@ -172,16 +175,20 @@ def _field_names(kind: type) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _aligned(length: int) -> int:
-    return -(-length // ALIGNMENT) * ALIGNMENT
+def _filled(view: memoryview, end: int, name: object) -> int:
+    """Where the next part begins: a multiple of 64 bytes, with zeros up to there."""
+    start = -(-end // ALIGNMENT) * ALIGNMENT
+    if any(view[end:start]):
+        raise CorruptTile(f"tile {name}: what lies between its parts is not zero; the stored data is damaged")
+    return start
 
 
 def _description(view: memoryview, name: object) -> memoryview:
     if len(view) < TREE.size:
         raise CorruptTile(f"tile {name}: {len(view)} bytes are fewer than a header's {TREE.size}")
-    _, version, length, expected = TREE.unpack_from(view)
+    _, version, reserved, length, expected = TREE.unpack_from(view)
     description = view[TREE.size : TREE.size + length]
-    if version != VERSION or checksum([description]) != expected:
+    if (version, reserved, len(description)) != (VERSION, RESERVED, length) or checksum([description]) != expected:
         raise CorruptTile(f"tile {name}: the checksum of its description does not fit; the stored data is damaged")
     return description
 
