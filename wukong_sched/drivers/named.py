@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wukong_sched.choice import counted
 from wukong_sched.machine import processors
 from wukong_sched.program import Program
 from wukong_sched.report import Summary
@@ -117,7 +118,8 @@ def run_named(
 
     `workers` tasks run at once, as many as this process has processors unless given. `progress` is told (tasks done,
     tasks) by "threads" and "functions"; `trace` records what all but "serial" do. Raises ValueError for an unknown
-    name, TaskError from whatever a task raised, NestedComputeError within a task.
+    name and for fewer workers than one, TypeError for a number of them that is no integer, TaskError from whatever a
+    task raised, NestedComputeError within a task.
 
     >>> from wukong_sched.explicit import Explicit
     >>> from wukong_sched.storage.memory import MemoryStorage
@@ -125,7 +127,7 @@ def run_named(
     >>> run_named(program, storage, "serial").tasks, storage.get([program.tile_of("a")])
     (1, {('value', (0,)): 32})
     """
-    return driver_of(executor)(program, storage, Asked(workers or processors(), progress, trace))
+    return driver_of(executor)(program, storage, Asked(counted("workers", workers) or processors(), progress, trace))
 
 
 def _local_functions(concurrency: int) -> LocalFunctions:
