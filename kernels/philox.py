@@ -10,12 +10,14 @@ cheapest is taken:
 * each run from NumPy's generator, which costs a start for each;
 * several runs at once, with the draws that lie between them, which are dropped;
 * the counters of many short runs at once, by the rounds of Philox written in NumPy.
+
+Whichever it is, runs are handed on together, so that what is computed of draws is computed of many at a time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import index
 
@@ -74,29 +76,24 @@ def run_draws(key: Key, runs: Runs) -> Iterator[tuple[int, int, Bits]]:
     >>> [(run, column, draws.shape) for run, column, draws in run_draws(1, block_runs((4, 5), (0, 1), (4, 2)))]
     [(0, 0, (4, 2))]
     """
-    words = key_words(key)
-    stream = _Stream(words)
-    scattered, together = _cheapest(runs)
+    way, together = _cheapest(runs)
+    stream = _Stream(key_words(key))
     for group, start in enumerate(runs.starts):
         for run in range(0, runs.count, together):
             count, begin = min(together, runs.count - run), start + run * runs.step
-            if scattered:
-                yield group * runs.count + run, 0, _scattered(words, begin, runs.step, count, runs.length)
-                continue
             for column in range(0, runs.length, PIECE):
                 width = min(PIECE, runs.length - column)
-                taken = stream.take(begin + column, (count - 1) * runs.step + width)
-                yield group * runs.count + run, column, _rows(taken, count, width, runs.step)
+                yield group * runs.count + run, column, way(stream, begin + column, runs.step, count, width)
 
 
-def _cheapest(runs: Runs) -> tuple[bool, int]:
-    """Whether to work the counters out in NumPy, and how many runs to take at once."""
+def _cheapest(runs: Runs) -> tuple[Way, int]:
+    """How to come by the draws of several runs, and of how many at a time."""
     counters = (runs.length + 6) // 4
     single = START + DRAW * runs.length
     spanned, scattered = DRAW * runs.step + START * runs.step / PIECE, COUNTER * counters + START / max(1, runs.count)
     if runs.count > 1 and scattered < min(single, spanned):
-        return True, max(1, PIECE // 4 // counters)
-    return False, max(1, PIECE // runs.step) if spanned < single else 1
+        return _scattered, max(1, PIECE // 4 // counters)
+    return (_spanned, max(1, PIECE // runs.step)) if spanned < single else (_single, max(1, PIECE // runs.length))
 
 
 def key_words(key: Key) -> Bits:
@@ -119,6 +116,7 @@ class _Stream:
     """NumPy's generator for one key, read anywhere."""
 
     def __init__(self, words: Bits) -> None:
+        self.words = words
         self._philox = np.random.Philox(key=words)
         self._counter = 0
 
@@ -132,20 +130,35 @@ class _Stream:
         return rest
 
 
-def _rows(draws: Bits, count: int, width: int, step: int) -> Bits:
-    """``count`` rows of ``width`` draws that begin ``step`` draws apart."""
+Way = Callable[[_Stream, int, int, int, int], Bits]
+"""Of a stream, a start, a step, a count and a width: rows of so many draws that begin at start, start + step, ..."""
+
+
+def _single(stream: _Stream, start: int, step: int, count: int, width: int) -> Bits:
+    """Row by row."""
+    if count == 1:
+        return stream.take(start, width).reshape(1, width)
+    rows: Bits = np.empty((count, width), np.uint64)
+    for row in range(count):
+        rows[row] = stream.take(start + row * step, width)
+    return rows
+
+
+def _spanned(stream: _Stream, start: int, step: int, count: int, width: int) -> Bits:
+    """All draws from the first row's first to the last row's last, and of these the rows."""
+    draws = stream.take(start, (count - 1) * step + width)
     if count == 1:
         return draws.reshape(1, width)
     return np.lib.stride_tricks.as_strided(draws, (count, width), (step * draws.itemsize, draws.itemsize)).copy()
 
 
-def _scattered(words: Bits, start: int, step: int, count: int, width: int) -> Bits:
-    """Rows of ``width`` draws that begin at start, start + step, ...: all their counters, then the lanes wanted."""
+def _scattered(stream: _Stream, start: int, step: int, count: int, width: int) -> Bits:
+    """All counters of the rows, then the lanes wanted."""
     starts = np.arange(count, dtype=np.uint64)
     starts *= np.uint64(step)
     starts += np.uint64(start)
     counters: Bits = np.add.outer(starts >> np.uint64(2), np.arange((width + 6) // 4, dtype=np.uint64))
-    draws = _philox(counters.reshape(-1), words).reshape(count, -1)
+    draws = _philox(counters.reshape(-1), stream.words).reshape(count, -1)
     lanes = (starts & np.uint64(3)).astype(np.int64)[:, None] + np.arange(width)
     return np.take_along_axis(draws, lanes, axis=1)
 

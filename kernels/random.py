@@ -83,12 +83,13 @@ def normal_block(
     def transform(draws: Bits, out: Block) -> None:
         signs = draws << np.uint64(63)
         np.right_shift(draws, 11, out=draws)
-        x = draws.view(np.int64) + 0.5
+        x = np.add(draws.view(np.int64), 0.5, out=out if out.dtype == np.float64 else None)
         x *= 2.0**-54
         ndtri(x, out=x)
         np.bitwise_xor(x.view(np.uint64), signs, out=x.view(np.uint64))
         _scale(x, loc, scale)
-        out[...] = x
+        if x is not out:
+            out[...] = x
 
     return _filled(key, shape, offset, extent, _float_type(dtype), transform)
 

@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import kernels.philox
-from kernels.philox import Runs, key_words
+from kernels.philox import Runs, Way, _scattered, _single, _spanned, key_words, run_draws
 from kernels.random import integers_block, integers_cost, normal_block, normal_cost, uniform_block, uniform_cost
 
 Block = NDArray[Any]
@@ -86,10 +86,22 @@ def test_draws_are_philoxs() -> None:
 
 @pytest.mark.parametrize(
     ("step", "length", "expected"),
-    [(64, 32, (False, 512)), (10**6, 4, (True, 4096)), (10**6, 1000, (False, 1)), (1000, 2, (True, 4096))],
+    [
+        (64, 32, (_spanned, 512)),
+        (10**6, 4, (_scattered, 4096)),
+        (10**6, 1000, (_single, 32)),
+        (10**6, 10**5, (_single, 1)),
+        (1000, 2, (_scattered, 4096)),
+    ],
 )
-def test_the_cheapest_way_is_taken(step: int, length: int, expected: tuple[bool, int]) -> None:
+def test_the_cheapest_way_is_taken(step: int, length: int, expected: tuple[Way, int]) -> None:
     assert kernels.philox._cheapest(Runs(length, 1000, step, iter([0]))) == expected
+
+
+def test_short_runs_are_handed_on_together() -> None:
+    """A hundred runs of a thousand draws, far apart, come 32 at a time: as many draws as one piece has."""
+    pieces = [(run, column, draws.shape) for run, column, draws in run_draws(3, Runs(1000, 100, 10**6, iter([7])))]
+    assert pieces == [(0, 0, (32, 1000)), (32, 0, (32, 1000)), (64, 0, (32, 1000)), (96, 0, (4, 1000))]
 
 
 @pytest.mark.parametrize("start", [0, 1, 4, 1023, 2**33 + 3, 2**61])
