@@ -12,26 +12,21 @@ import numpy as np
 from sarray.lowering.source import Held, Reader
 from sarray.npy_file import NpyFile
 from sarray.parking import is_large
-from wukong_sched.functions.uploaded import UploadedBlocks, store_at, upload
+from wukong_sched.functions.uploaded import UploadedBlocks, upload
 from wukong_sched.program import Program
 from wukong_sched.recurrence import Recurrences
-from wukong_sched.storage.keys import Keys
 
 
 def uploaded(program: Program, job: str, address: str) -> Program:
     """The program, with what only this machine has read from the object store at an address.
 
     Small arrays travel within the program. Objects of other kinds (a Zarr array in a bucket) go as they are, and must
-    be readable from there. If it cannot be done nothing is left in the store.
+    be readable from there.
     """
     if not isinstance(program, Recurrences):
         return program
     done: dict[tuple[Any, ...], UploadedBlocks] = {}
-    try:
-        sources = {name: _uploaded(name, reader, job, address, done) for name, reader in program.sources.items()}
-    except BaseException:
-        store_at(address).sweep(Keys(job).job_prefix)
-        raise
+    sources = {name: _uploaded(name, reader, job, address, done) for name, reader in program.sources.items()}
     return Recurrences(program.rules, program.arrays, sources, program._given)
 
 

@@ -149,15 +149,6 @@ def test_seconds_that_are_none_are_named() -> None:
         Addresses.found(given)
 
 
-class Broken(Bucket):
-    """Takes one object."""
-
-    def _put_object(self, **arguments: Any) -> Any:
-        if self.objects:
-            raise RuntimeError("full")
-        return super()._put_object(**arguments)
-
-
 def test_sources_are_tiles_in_a_bucket(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = Bucket()
     monkeypatch.setattr(uploads, "store_at", lambda address: S3Objects("bucket", bucket))
@@ -179,16 +170,35 @@ def reader_indices(reader: Any) -> list[tuple[int, ...]]:
     return list(np.ndindex(*(len(grid) for grid in reader.chunks)))
 
 
-def test_a_failed_upload_leaves_nothing(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    bucket = Broken()
-    objects = S3Objects("bucket", bucket)
-    monkeypatch.setattr(uploads, "store_at", lambda address: objects)
-    monkeypatch.setattr("sarray.uploading.store_at", lambda address: objects)
-    monkeypatch.setattr(uploads, "BATCH", 1)
+@pytest.mark.parametrize("how", ["compute", "submit"])
+def test_a_failed_upload_leaves_nothing(
+    account: Addresses, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """There is room for the first of two arrays."""
+    upload, stored = uploads.upload, list[int]()
+
+    def full(*given: Any) -> Any:
+        if stored:
+            raise OSError("full")
+        found = upload(*given)
+        stored.append(len(files(account)))
+        return found
+
+    monkeypatch.setattr("sarray.uploading.upload", full)
+    a, b = (sa.from_array(rng.standard_normal((SMALL // 16, 3)), chunks=(1500, 2)) for _ in range(2))
+    with pytest.raises(OSError, match="full"):
+        getattr((a + b).sum(), how)(executor="aws")
+    assert stored[0] > 0 and files(account) == []
+
+
+def test_without_a_server_of_records_nothing_is_uploaded(
+    account: Addresses, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sarray.uploading.upload", lambda *given: pytest.fail("uploaded"))
     x = sa.from_array(rng.standard_normal((SMALL // 16, 3)), chunks=(1500, 2))
-    with pytest.raises(sa.SchedulerError, match="full"):
-        uploaded(lower([(x + 1).expression], Limits(2**30, 2)).program, "aws-1", "s3://bucket")
-    assert bucket.objects == {}
+    cannot = pytest.raises(sa.SchedulerError, match=r"Redis at 127\.0\.0\.1:9 cannot be reached")
+    with sa.config({"aws": {"redis": "redis://127.0.0.1:9"}}), cannot:
+        x.sum().compute(executor="aws")
 
 
 def test_threads_that_ask_at_once_get_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.functions import programs
 from tests.functions.conftest import HANDLER
 from tests.functions.processes import keys, until
+from wukong_sched.coordination.protocol import State
 from wukong_sched.drivers import aws_lambda
 from wukong_sched.drivers.aws_lambda import LambdaFunctions, LambdaInvoker
 from wukong_sched.errors import InfrastructureError, TaskError
@@ -144,6 +145,26 @@ def test_of_a_job_that_cannot_begin_nothing_is_left(functions: LambdaFunctions, 
     server = functions.places.server()
     until(lambda: not list(functions.places.objects().keys("jobs/")) and not keys(server))
     server.close()
+
+
+class Gone:
+    """Records that nobody can reach."""
+
+    def sweep(self, leaves: State) -> None:
+        raise InfrastructureError("gone")
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_what_is_stored_goes_though_the_records_cannot_be_reached(functions: LambdaFunctions, over: bool) -> None:
+    job = functions.submit(Plan(programs.tree(4), POLICY, functions.renewal))
+    job.wait()
+    objects = functions.places.objects()
+    before = set(objects.keys(f"jobs/{job.name.job}/"))
+    gone: Any = Gone()
+    with pytest.raises(InfrastructureError, match="gone"):
+        functions.finish(replace(job, coordination=gone), over=over)
+    assert before and not before.intersection(objects.keys("jobs/"))
+    functions.finish(job, over=True)
 
 
 def test_boto3_understands_every_answer() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from wukong_sched.errors import InfrastructureError
 from wukong_sched.storage.filesystem import FilesystemObjects
 from wukong_sched.storage.keys import Keys
 from wukong_sched.storage.tiered import OBJECTS, REDIS, Link, Placement, TieredObjects
@@ -48,6 +49,21 @@ def test_each_value_is_in_its_tier(tiers):
     assert sorted(objects.keys("jobs/1/")) == ["jobs/1/l", "jobs/1/s"]
     assert objects.delete(["jobs/1/s", "jobs/1/l", "jobs/1/none"]) == ["jobs/1/none"]
     assert (middle.tally.deletes, large.tally.deletes) == (3, 2)
+
+
+class Unreachable(FilesystemObjects):
+    """A store that has gone."""
+
+    def sweep(self, prefix):
+        raise InfrastructureError("gone")
+
+
+def test_if_one_tier_cannot_be_swept_the_other_is(tiers, tmp_path):
+    gone, large = Unreachable(tmp_path / "gone"), tiers[1]
+    large.put({"jobs/1/l": [b"l"]})
+    with pytest.raises(InfrastructureError, match="gone"):
+        TieredObjects(gone, large).sweep("jobs/1/")
+    assert not list(large.keys(""))
 
 
 def test_small_values_travel_inline(tiers):

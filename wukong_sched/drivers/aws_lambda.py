@@ -8,6 +8,7 @@ as long as it is there. The function finds the stores and the key in its environ
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -158,9 +159,10 @@ class LambdaFunctions:
 
     def finish(self, submitted: Submitted, *, over: bool) -> None:
         """Leave nothing of a job behind, whether it is over or not."""
-        if not over:
-            submitted.cancel()
-        submitted.sweep()
+        with contextlib.ExitStack() as swept:
+            swept.callback(submitted.sweep)
+            if not over:
+                submitted.cancel()
 
     def close(self) -> None:
         """End all connections to the stores."""

@@ -105,8 +105,12 @@ NONE = Wishes()
 def begin(
     functions: Functions, program: Program, wishes: Wishes = NONE, park: Park = as_it_is, job: str = ""
 ) -> Submitted:
-    """Submit a program, with what it holds parked; if that cannot be, nothing of it is left."""
+    """Submit a program, with what it holds parked; if that cannot be, nothing of it is left.
+
+    Whether the server of the records can be reached at all shows before anything large is parked.
+    """
     name = job or secrets.token_hex(8)
+    functions.places.reach()
     news = NEWS if wishes.progress is not None else math.inf
     policy = wishes.policy or functions.policy
     with undone(name, lambda: functions.places.object_store.sweep(Keys(name).job_prefix)):

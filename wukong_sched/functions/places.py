@@ -130,6 +130,8 @@ class Places:
         self.addresses, self._invoker, self._classes = addresses, invoker, tuple(classes)
         self._tallies = {"inline": Tally(), "redis": Tally(), "object": Tally()}
         self._redis = RedisObjects(addresses.redis, self._tallies["redis"])
+        self._records = self.server()
+        """Connections of all jobs' records: a warm function serves one job after the other."""
         large = STORES[urlsplit(addresses.objects).scheme](addresses.objects, self._tallies["object"])
         self._files = large if isinstance(large, JobFiles) else None
         self._network: Network | None = None
@@ -168,6 +170,10 @@ class Places:
         """Connections to the server of the records."""
         return Deployment(self.addresses.redis)
 
+    def reach(self) -> None:
+        """Raise InfrastructureError unless Redis can be reached, whose connection is kept."""
+        self._redis.get(["reach"])
+
     def round_trip(self, request: Callable[[], T]) -> T:
         """What a request to the server of the records answers, after as long as it takes on this network."""
         if self._network is None:
@@ -201,7 +207,7 @@ class Places:
     def coordination(self, job: str) -> Coordination:
         """One job's records."""
         addresses = self.addresses
-        records = RedisCoordination(addresses.redis, job, lease=addresses.lease, grace=addresses.grace)
+        records = RedisCoordination(self._records, job, lease=addresses.lease, grace=addresses.grace)
         if self._network is None:
             return records
         return ShapedCoordination(records, addresses.links.coordination, self._network)
@@ -217,6 +223,7 @@ class Places:
     def close(self) -> None:
         """End all connections."""
         self._redis.close()
+        self._records.close()
 
 
 def age() -> float:

@@ -264,10 +264,12 @@ class Submitted:
     def sweep(self) -> None:
         """Leave nothing of the job behind but wanted tiles that outlive it, and for a day the word that it is over.
 
-        The records go first: then no executor stores any more, and nobody who waits begins it again.
+        The records go first: then no executor stores any more, and nobody who waits begins it again. What is stored
+        goes even if their server cannot be reached.
         """
-        self.coordination.sweep(State.SWEPT)
-        self.storage.sweep()
+        with contextlib.ExitStack() as swept:
+            swept.callback(self.storage.sweep)
+            self.coordination.sweep(State.SWEPT)
 
 
 ASTRAY = frozenset({State.MISSING, State.LOST})

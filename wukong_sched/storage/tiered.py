@@ -10,6 +10,7 @@ A reader tries the tiers in this order, since it cannot know where there was roo
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -159,8 +160,9 @@ class TieredObjects:
         return {*self.middle.keys(prefix), *self.large.keys(prefix)}
 
     def sweep(self, prefix: str) -> None:
-        for store in (self.middle, self.large):
-            store.sweep(prefix)
+        with contextlib.ExitStack() as swept:  # the second as well, if the first cannot be
+            swept.callback(self.large.sweep, prefix)
+            self.middle.sweep(prefix)
 
 
 _: type[Objects] = TieredObjects
