@@ -221,7 +221,8 @@ def _columns(x: Block, weights: Block | None) -> Block:
     weight: Any = there if weights is None else there * weights[:, None]
     total = weight.sum(axis=0, dtype=np.float64)
     away = np.where(there, x, 0.0)
-    mean = np.divide((away * weight).sum(axis=0), total, out=np.zeros_like(total), where=total != 0)
+    sums = (away * weight).sum(axis=0)
+    mean = np.divide(sums, total, out=sums, where=total != 0)  # where W = 0 the sum, NaN of infinities that weigh 0
     away = np.where(there, x - mean, 0.0)
     # The second sum is 0 but for rounding in the mean, which it corrects (Chan, Golub and LeVeque, equation 1.7).
     off = np.divide((away * weight).sum(axis=0), total, out=np.zeros_like(total), where=total != 0)

@@ -6,6 +6,9 @@ type holds what both become. A block may still become something else, as nothing
 task fails. It is never cut to what was expected. A result that is as wide as there are rows, such as a covariance, has
 no blocks and is refused. Blocks of no rows never reach the estimator: most refuse them. Blocks of Dask arrays may be
 sparse matrices, whose rows `len` does not count.
+
+Other tasks may read the same block, and a source's block is part of somebody's array. So the estimator gets it to read
+only, and one that works in place a copy. scikit-learn's own (``copy=False``) copy what they may not write to.
 """
 
 from __future__ import annotations
@@ -63,10 +66,11 @@ class Method:
                 f"{self.name}: {story}; let the estimator return the same type and as many columns whatever the rows, "
                 f"fit to samples that tell, or call {self.name} with X.compute() if that fits into memory"
             )
-        return found.astype(self.dtype, copy=False)
+        # What returns its samples as they are returns a view that nobody may write to: results are their reader's own.
+        return found.astype(self.dtype, copy=not found.flags.writeable)
 
     def _found(self, configured: Configured, block: NDArray[Any]) -> NDArray[Any]:
-        found = together(configured.call(self.name, block, **self.options))
+        found = together(_on_block(configured, self.name, block, self.options))
         expected = block.shape[0], *self.tail
         if block.shape[0] == 1 and found.ndim < len(expected) and _longer(found.shape) == _longer(expected):
             found = found.reshape(expected)  # SparsePCA returns one row as a vector
@@ -83,6 +87,25 @@ class Method:
         return ""
 
 
+def _on_block(configured: Configured, name: str, block: Any, options: Mapping[str, Any]) -> Any:
+    """What a method returns of a block, which stays as it is."""
+    try:
+        return configured.call(name, _unwritable(block), **options)
+    except ValueError as error:
+        if "read-only" not in str(error):  # NumPy's and Cython's word
+            raise
+    return configured.call(name, block.copy(), **options)
+
+
+def _unwritable(block: Any) -> Any:
+    """The block to read only; a sparse matrix, whose parts are several arrays, as a copy."""
+    if not isinstance(block, np.ndarray):
+        return block.copy()
+    view = block.view()
+    view.flags.writeable = False
+    return view
+
+
 def _longer(shape: tuple[int, ...]) -> list[int]:
     """The extents other than 1, which alone say in which order elements are."""
     return [extent for extent in shape if extent != 1]
@@ -97,11 +120,14 @@ class BlockScore:
 
     def __call__(self, block: NDArray[Any], *weights: NDArray[Any]) -> NDArray[Any]:
         """One number, as an array; of rows, and perhaps a column of their weights."""
-        options = {"sample_weight": weights[0][:, 0]} if weights else {}
         rows = block.shape[0]
-        blank = not rows or any(not each.any() for each in weights)  # scikit-learn refuses weights all zero
-        score = 0.0 if blank else float(self.configured.call("score", block, **options))
-        return np.array([score * rows if self.mean else score])
+        if not rows:
+            return np.zeros(1)
+        counts = all(each.any() for each in weights)
+        # scikit-learn refuses weights all zero, and such samples as it refuses whatever they weigh.
+        options = {"sample_weight": weights[0][:, 0] if counts else np.ones(rows)} if weights else {}
+        score = float(_on_block(self.configured, "score", block, options))
+        return np.array([(score * rows if self.mean else score) if counts else 0.0])
 
 
 def holds(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:

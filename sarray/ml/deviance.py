@@ -22,7 +22,7 @@ class Deviance:
     Called with m targets, m predictions and perhaps m weights, one of them lazy, it is a lazy array without axes.
     Targets are read twice: for their mean, and for their deviance from it. Raises ValueError for shapes that do not
     fit, and for weights all zero; for targets that the distribution does not have, and for NaN and infinities, of
-    what is lazy when the score is computed.
+    what is lazy when the score is computed, of an `Array` as a TaskError that quotes it.
 
     Source: B. Jørgensen, Exponential dispersion models, J. R. Statist. Soc. B 49 (1987) 127-162.
 

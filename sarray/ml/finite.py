@@ -16,15 +16,34 @@ from numpy.typing import NDArray
 from sarray.ml.rows import checked, is_lazy, real
 
 
+def numbers(values: Any) -> Any:
+    """What is lazy as it is, anything else as an array; of Python's objects as float64, as scikit-learn reads them.
+
+    >>> numbers(np.array([1, 2.5], object))
+    array([1. , 2.5])
+    """
+    if is_lazy(values):
+        return values
+    found = np.asarray(values)
+    return found.astype(np.float64) if found.dtype.kind == "O" else found
+
+
 def finite(name: str, values: Any) -> Any:
     """Targets or predictions as an array; ValueError for complex ones, and for those in memory that are not finite.
 
     >>> finite("y_true", [1.0, 2.0])
     array([1., 2.])
     """
-    values = values if is_lazy(values) else np.asarray(values)
+    if values is None:
+        raise ValueError(f"{name} must be an array-like. Got None instead.")
+    values = numbers(values)
     real(name, values)
-    if not is_lazy(values) and values.dtype.kind == "f" and not np.isfinite(values).all():
+    return values if is_lazy(values) else all_finite(name, values)
+
+
+def all_finite(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """The same values; ValueError for floating-point numbers that are not finite."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(f"Input {name} contains NaN or infinity")
     return values
 

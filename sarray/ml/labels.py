@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sarray.dtypes import NUMERIC
 from sarray.mapping import map_blocks
+from sarray.ml.finite import all_finite
 from sarray.ml.rows import checked, is_dask, is_lazy, real
 
 NUMBER, STRING = "number", "string"
@@ -77,8 +78,7 @@ class Classes:
 
     def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
         """The same block."""
-        if block.dtype.kind == "f" and not np.isfinite(block).all():
-            raise ValueError(f"Input {self.name} contains NaN or infinity, which are no labels")
+        all_finite(self.name, block)
         if block.dtype.kind == "f" and (block != np.floor(block)).any():
             raise ValueError(f"Classification metrics can't handle continuous targets: {self.name} contains fractions")
         return block
@@ -95,8 +95,16 @@ def classes(name: str, values: Any) -> tuple[Any, Any]:
         return found, 1.0
     if KINDS.get(values.dtype.kind) == STRING:
         raise ValueError(SEVERAL)
-    low, high = found.min(), found.max()
-    return found, checked(_indicators, ((found != low) & (found != high)).any() * 1.0)
+    labels = _in_full_chunks(found)
+    low, high = labels.min(), labels.max()
+    return found, checked(_indicators, ((labels != low) & (labels != high)).any() * 1.0)
+
+
+def _in_full_chunks(values: Any) -> Any:
+    """The values without empty chunks, if they are Dask's, which knows no least of nothing."""
+    if not is_dask(values):
+        return values
+    return values.rechunk(tuple(tuple(extent for extent in extents if extent) for extents in values.chunks))
 
 
 def _indicators(others: Any) -> NDArray[Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numbers import Real
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sarray.ml.metrics import r2_score
-from sarray.ml.parameters import instead_of
+from sarray.ml.parameters import checked_values, instead_of
 from sarray.ml.row_moments import FACTOR, Moments, moments, threads_for, uncentred
 from sarray.ml.rows import FLOATS, is_lazy, lazy, like_rows, real, samples, weights_of
 
@@ -47,6 +49,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     array([1., 3., 5., 7.])
     """
 
+    _parameter_constraints: ClassVar = {"fit_intercept": ["boolean"], "tol": [Interval(Real, 0, None, closed="left")]}
+
     @instead_of("sklearn.linear_model.LinearRegression")
     def __init__(self, *, fit_intercept: bool = True, tol: float = 1e-6) -> None:
         self.fit_intercept = fit_intercept
@@ -54,6 +58,9 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearRegression:
         """Fit to X (m x n) and y (m, or m x t); ValueError for NaN, infinities and shapes that do not fit."""
+        checked_values(self)
+        if y is None:
+            raise ValueError("This LinearRegression estimator requires y to be passed, but the target y is None.")
         if lazy(X) is None:
             X, y = validate_data(self, X, y, y_numeric=True, multi_output=True, dtype=list(FLOATS))
         else:

@@ -10,7 +10,7 @@ import sklearn.metrics
 from numpy.typing import ArrayLike
 
 from sarray.array import Array, as_array
-from sarray.ml.finite import finite, total_weight
+from sarray.ml.finite import finite, numbers, total_weight
 from sarray.ml.labels import classes, comparable, plain
 from sarray.ml.rows import is_dask, is_lazy, lazy, like_rows, weighed, with_shape
 
@@ -33,7 +33,8 @@ def accuracy_score(y_true: Any, y_pred: Any, *, normalize: bool = True, sample_w
 
     Raises ValueError for no samples and shapes that do not fit, for numbers compared with strings, for what is no label
     (NaN, infinities, fractions, complex numbers), for several labels that are not two different ones, and for weights
-    that are all zero or not finite: of lazy ones when the score is computed.
+    that are all zero or not finite: of lazy ones when the score is computed, of an `Array` as a TaskError that quotes
+    it.
 
     >>> import numpy as np, sarray as sa
     >>> y = sa.asarray(np.array([0, 1, 1, 0]), chunks=2)
@@ -88,8 +89,8 @@ def r2_score(
     sample_weight
         m weights w.
     multioutput
-        What becomes of t numbers: "uniform_average", "variance_weighted", "raw_values" for all of them, or t weights
-        of their average.
+        What becomes of t numbers: "uniform_average" or None, "variance_weighted", "raw_values" for all of them, or t
+        weights of their average.
     force_finite
         Whether targets that do not vary give 1 if they are met and 0 if not, and not NaN or -inf.
 
@@ -99,7 +100,8 @@ def r2_score(
 
     Targets are read twice: for their mean, and for their distance from it. Raises ValueError for shapes that do not
     fit, for an unknown `multioutput`, for lazy arguments of fewer than two samples, for complex numbers, for NaN and
-    infinities, and for weights all zero (the latter of what is lazy when the score is computed).
+    infinities, and for weights all zero (the latter of what is lazy when the score is computed, of an `Array` as a
+    TaskError that quotes it).
 
     >>> import numpy as np, sarray as sa
     >>> y = sa.asarray(np.array([1.0, 2.0, 3.0]), chunks=2)
@@ -122,8 +124,11 @@ def r2_score(
 
 
 def floats(values: Any) -> Any:
-    """The same as floating-point numbers: squares of small integers do not fit their type, and bool has no -."""
-    return values.astype(np.float64) if values.dtype.kind in "biu" else values
+    """The same as floating-point numbers: squares of small integers do not fit their type, and bool has no -.
+
+    So are objects, which are Dask's here.
+    """
+    return values.astype(np.float64) if values.dtype.kind in "biuO" else values
 
 
 def _combining(multioutput: Any) -> Callable[[Any, Any], Any]:
@@ -174,7 +179,7 @@ def _weights(given: Any, rows: int) -> Any:
     """One weight for each row, or None; of any sign, as scikit-learn's scores take them."""
     if given is None:
         return None
-    weights = given if is_lazy(given) else np.asarray(given)
+    weights = numbers(given)
     if weights.shape != (rows,):
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected ({rows},)")
     return weights
@@ -208,5 +213,6 @@ MULTIOUTPUT: Mapping[str | None, Callable[[Any, Any], Any]] = {
     "uniform_average": lambda scores, spread: scores.mean(),
     "variance_weighted": _weighted,
     "raw_values": lambda scores, spread: scores,
+    None: lambda scores, spread: scores.mean(),
 }
 """What becomes of the scores of several targets."""

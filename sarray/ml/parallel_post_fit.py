@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from sklearn import get_config
@@ -14,13 +14,13 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sarray.array import identity_token
 from sarray.ml.block_method import call_blocks, dense, lazy_like
-from sarray.ml.post_fit_score import default_metric, handed_on, lazy_metric, own_score, weights_taken
+from sarray.ml.post_fit_score import Wrapper, default_metric, handed_on, lazy_metric, own_score, weights_taken
 from sarray.ml.rows import in_memory, is_dask, is_lazy, lazy, with_shape
 
 SEED = "random_state"
@@ -47,7 +47,7 @@ def _if_has(name: str) -> Callable[[F], F]:
     return found
 
 
-class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+class ParallelPostFit(Wrapper, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     """Fit here, predict in parallel: any estimator of scikit-learn, its methods applied to blocks of rows.
 
     Parameters
@@ -81,6 +81,8 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     >>> model.predict(X)
     array([0, 0, 1, 1])
     """
+
+    __metadata_request__score: ClassVar = {"sample_weight": UNUSED}  # who asks for weights is the estimator
 
     def __init__(self, estimator: Any, scoring: Any = None) -> None:
         self.estimator = estimator
@@ -217,16 +219,18 @@ class ParallelPostFit(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         return call_blocks(self.estimator_, token, name, X, known, options)
 
     @_if_has("score")
-    def score(self, X: Any, y: Any = None, **options: Any) -> Any:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Any:
         """The score by `scoring`, or the estimator's own; a lazy number of lazy samples.
 
         Lazy are accuracy, the coefficient of determination, the deviance that generalized linear models explain, and
         scores of scikit-learn's clusterers and densities, to which `y` means nothing. By any other `scoring`
         predictions are computed here, in parallel, and read into memory. TypeError for a score that is no sum over
         samples, for options that it does not take, and without targets that it needs; ValueError for those options
-        that somebody on the way keeps, and for targets that scikit-learn refuses: of lazy ones when it is computed.
+        that somebody on the way keeps, and for targets that scikit-learn refuses: of lazy ones when it is computed,
+        of an `Array` as a TaskError that quotes it.
         """
         check_is_fitted(self)
+        options |= {} if sample_weight is None else {"sample_weight": sample_weight}
         options = self._routed("score", options)
         if not is_lazy(X) and not is_lazy(y):
             own = self.scoring is None

@@ -39,6 +39,22 @@ def instead_of(original: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorated
 
 
+def checked_values(estimator: Any) -> None:
+    """Raise scikit-learn's InvalidParameterError, a ValueError, for a parameter that `_parameter_constraints` excludes.
+
+    As by scikit-learn's own estimators that is when they are fitted, and left out where it is configured to be.
+
+    >>> from sarray.ml import StandardScaler
+    >>> checked_values(StandardScaler(with_mean="no"))
+    Traceback (most recent call last):
+    sklearn.utils._param_validation.InvalidParameterError: The 'with_mean' parameter of StandardScaler must be an ...
+    """
+    from sklearn import get_config  # tasks import this module too, and do without scikit-learn
+
+    if not get_config()["skip_parameter_validation"]:
+        estimator._validate_params()
+
+
 def one_of(name: str, parameter: str, value: Any, choices: tuple[str, ...]) -> None:
     """Raise ValueError unless the value is one of the choices.
 

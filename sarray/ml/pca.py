@@ -15,14 +15,14 @@ the rows are read once more and factored in full. So the structure of what runs 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sarray.ml.containers import lazy_stays_lazy
-from sarray.ml.parameters import instead_of, one_of
+from sarray.ml.parameters import checked_values, instead_of, one_of
 from sarray.ml.projection import Projection
 from sarray.ml.row_moments import FACTOR, SCATTER, flipped, moments, threads_for
 from sarray.ml.rows import lazy, samples
@@ -74,6 +74,8 @@ class PCA(Projection):
     (array([[0.7071, 0.7071]]), array([-1.4142,  0.    ,  1.4142]))
     """
 
+    _parameter_constraints: ClassVar = {"whiten": ["boolean"]}
+
     @instead_of("sklearn.decomposition.PCA")
     def __init__(
         self, n_components: float | None = None, *, whiten: bool = False, svd_solver: str = "auto"
@@ -84,6 +86,7 @@ class PCA(Projection):
 
     def fit(self, X: Any, y: Any = None) -> PCA:
         """Components of X; `y` is not used. ValueError for NaN, infinities and an n_components that there is not."""
+        checked_values(self)
         one_of("PCA", "svd_solver", self.svd_solver, SOLVERS)
         X = samples(self, X, reset=True, least=2, whole=True)
         _check_count(self.n_components, min(X.shape))

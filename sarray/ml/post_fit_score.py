@@ -68,6 +68,14 @@ KEEPING = {RANSACRegressor, SelfTrainingClassifier}
 """Those of them that hand no weights on, unless metadata are routed."""
 
 
+class Wrapper:
+    """An estimator around a fitted one, whose score it has unless it is asked for another."""
+
+    estimator_: Any
+    scoring: Any
+    """A scorer, or its name; None for the score of the estimator within."""
+
+
 def default_metric(estimator: Any) -> Any:
     """The metric that an estimator's score is, a name or a scorer; None if it is one of its own.
 
@@ -77,7 +85,9 @@ def default_metric(estimator: Any) -> Any:
     'accuracy'
     """
     last = _last(estimator)
-    if hasattr(last, "best_estimator_"):  # a search scores by what it searched by
+    if isinstance(last, Wrapper):
+        return last.scoring
+    if _is_search(last):  # which scores by what it searched by
         return default_metric(last.best_estimator_) if last.scoring is None else _searched_by(last)
     owner = _owner(last)
     if owner in FOLDS and last.scoring not in (None, "warn"):
@@ -104,11 +114,18 @@ def _within(estimator: Any) -> tuple[str, Any] | None:
     """The estimator that one asks for its score, and the name by which it routes to that: "" if it does not."""
     if isinstance(estimator, FrozenEstimator):
         return "", estimator.estimator
+    if isinstance(estimator, Wrapper):
+        return ("estimator", estimator.estimator_) if estimator.scoring is None else None
     if hasattr(estimator, "steps"):
         name, last = estimator.steps[-1]
         return name, last
     place = WITHIN.get(_owner(estimator))
     return ("estimator", getattr(estimator, place)) if place else None
+
+
+def _is_search(estimator: Any) -> bool:
+    """Whether this is a search that found something, and not a wrapper of one, which shows what that learned."""
+    return not isinstance(estimator, Wrapper) and hasattr(estimator, "best_estimator_")
 
 
 def _last(estimator: Any) -> Any:
@@ -127,7 +144,7 @@ def handed_on(estimator: Any, options: Mapping[str, Any]) -> Mapping[str, Any]:
             options = process_routing(estimator, "score", **options)[name]["score"]
         elif hasattr(estimator, "steps"):
             options = {option: value for option, value in options.items() if value is not None}
-        elif not is_routed and (_owner(estimator) in KEEPING or hasattr(estimator, "best_estimator_")):
+        elif not is_routed and (_owner(estimator) in KEEPING or _is_search(estimator)):
             raise ValueError(
                 f"Passing extra keyword arguments to {type(estimator).__name__}.score is only supported if metadata "
                 f"are routed: leave {', '.join(options)} out, or sklearn.set_config(enable_metadata_routing=True) and "
@@ -140,7 +157,7 @@ def handed_on(estimator: Any, options: Mapping[str, Any]) -> Mapping[str, Any]:
 def _scoring(estimator: Any) -> Any:
     """The estimator that scores by itself: of a search that is not asked for a metric, the best that it found."""
     last = _last(estimator)
-    return _scoring(last.best_estimator_) if hasattr(last, "best_estimator_") else last
+    return _scoring(last.best_estimator_) if _is_search(last) else last
 
 
 def _searched_by(search: Any) -> Any:
@@ -179,7 +196,7 @@ def own_score(estimator: Any, token: str, x: Any, options: Mapping[str, Any]) ->
 
 def _routed(estimator: Any) -> Any:
     """The estimator without a search around it, which hands no weights on."""
-    return estimator.best_estimator_ if hasattr(estimator, "best_estimator_") else estimator
+    return estimator.best_estimator_ if _is_search(estimator) else estimator
 
 
 def weights_taken(estimator: Any, options: Mapping[str, Any]) -> Any:

@@ -109,10 +109,14 @@ class Moments(NamedTuple):
 
 
 def moments(name: str, kind: Pass, x: Any, *beside: Any, weights: Any = None) -> Moments:
-    """The parts of what a pass kept; ValueError if anything was not finite."""
+    """The parts of what a pass kept; ValueError if anything was not finite.
+
+    The mean does not tell of samples in blocks that weigh nothing, but their factor does: 0 NaN is NaN.
+    """
     found = pass_over(name, kind, x, *beside, weights=weights)
-    if not np.isfinite(found[1]).all():
-        raise ValueError(f"{name}: Input X or y contains NaN or infinity; remove such samples first")
+    if not np.isfinite(found[1:]).all():
+        story = "Input X or y contains NaN or infinity, or too large values"
+        raise ValueError(f"{name}: {story}; remove such samples first")
     return Moments(float(found[0, 0]), found[1], found[2:])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kernels.moments import join_columns
 from sarray.ml.containers import lazy_stays_lazy
-from sarray.ml.parameters import instead_of
+from sarray.ml.parameters import checked_values, instead_of
 from sarray.ml.row_moments import COLUMNS, pass_over
 from sarray.ml.rows import samples, weights_of
 
@@ -41,6 +41,8 @@ class StandardScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
            [ 1.,  0.]])
     """
 
+    _parameter_constraints: ClassVar = {"with_mean": ["boolean"], "with_std": ["boolean"]}
+
     @instead_of("sklearn.preprocessing.StandardScaler")
     def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
         self.with_mean = with_mean
@@ -54,6 +56,7 @@ class StandardScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> StandardScaler:
         """Means and variances of X and of all samples seen before; `y` is not used."""
+        checked_values(self)
         X = samples(self, X, reset=not hasattr(self, "_seen"), whole=True, ensure_all_finite="allow-nan")
         weights = weights_of(sample_weight, X)
         counted = weights if self.with_mean or self.with_std else None  # samples are left, as scikit-learn's

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from numbers import Integral
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sarray.ml.containers import lazy_stays_lazy
-from sarray.ml.parameters import instead_of
+from sarray.ml.parameters import checked_values, instead_of
 from sarray.ml.projection import Projection
 from sarray.ml.row_moments import FACTOR, flipped, moments, threads_for, uncentred
 from sarray.ml.rows import samples
@@ -42,12 +44,15 @@ class TruncatedSVD(Projection):
     (array([4.]), array([[0., 1.]]))
     """
 
+    _parameter_constraints: ClassVar = {"n_components": [Interval(Integral, 1, None, closed="left")]}
+
     @instead_of("sklearn.decomposition.TruncatedSVD")
     def __init__(self, n_components: int = 2) -> None:
         self.n_components = n_components
 
     def fit(self, X: Any, y: Any = None) -> TruncatedSVD:
         """Components of X; `y` is not used. ValueError for NaN, infinities and an n_components that there is not."""
+        checked_values(self)
         X = samples(self, X, reset=True, whole=True)
         count = operator.index(self.n_components)
         if not 1 <= count <= X.shape[1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import dask.array as da
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 import sarray as sa
 from sarray.ml import accuracy_score, r2_score
+from sarray.ml.deviance import Deviance
 from tests.arrays.drawn import cuts
+from wukong_sched.errors import TaskError
 
 SHAPES = st.one_of(st.tuples(st.integers(2, 30)), st.tuples(st.integers(2, 30), st.integers(1, 3)))
 
@@ -38,14 +41,14 @@ def test_accuracy(data: st.DataObject, shape: tuple[int, ...], normalize: bool, 
     assert float(found) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("multioutput", ["uniform_average", "variance_weighted", "raw_values"])
+@pytest.mark.parametrize("multioutput", ["uniform_average", "variance_weighted", "raw_values", None])
 @settings(max_examples=40)
 @given(
     data=st.data(), shape=SHAPES, force=st.booleans(), weighted=st.booleans(), constant=st.booleans(),
     met=st.booleans(), seed=st.integers(0, 2**20),
 )  # fmt: skip
 def test_r2(
-    multioutput: str, data: st.DataObject, shape: tuple[int, ...], force: bool, weighted: bool, constant: bool,
+    multioutput: str | None, data: st.DataObject, shape: tuple[int, ...], force: bool, weighted: bool, constant: bool,
     met: bool, seed: int,
 ) -> None:  # fmt: skip
     rng = np.random.default_rng(seed)
@@ -59,6 +62,58 @@ def test_r2(
         expected = sklearn.metrics.r2_score(true, predicted, **options)
         found = r2_score(lazily(data, true), sa.from_array(predicted, 4), **options).compute()
     np.testing.assert_allclose(found if np.ndim(expected) else float(np.squeeze(found)), expected, atol=1e-9)
+
+
+OBJECTS: dict[str, Any] = {
+    "floats": lambda y: y.astype(object),
+    "decimals": lambda y: np.array([Decimal(float(each)) for each in y], object),
+    "huge": lambda y: np.array([2**70, *y[1:].tolist()], object),
+    "mixed": lambda y: np.array([True, 2, np.float32(0.5), *y[3:].tolist()], object),
+}
+WRAPS = pytest.mark.parametrize("wrap", [sa.from_array, da.from_array])
+
+
+@WRAPS
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_numbers_that_are_objects_are_scored(kind: str, wrap: Any, rng: np.random.Generator) -> None:
+    predicted, weights = rng.random(20) + 0.5, rng.random(20).astype(object)
+    true = OBJECTS[kind](predicted + rng.random(20))
+    expected = sklearn.metrics.r2_score(true, predicted, sample_weight=weights)
+    lazy = wrap(predicted, 7)
+    assert float(r2_score(true, lazy, sample_weight=weights)) == pytest.approx(expected)
+    assert float(r2_score(da.from_array(true, 9), predicted, sample_weight=weights)) == pytest.approx(expected)
+    expected = sklearn.metrics.d2_tweedie_score(true, predicted, power=1)
+    assert float(Deviance(1.0)(true, lazy)) == pytest.approx(expected)
+    assert float(Deviance(1.0)(da.from_array(true, 9), lazy)) == pytest.approx(expected)
+    right = accuracy_score(lazy > 1, predicted > 1.2, sample_weight=weights)
+    assert float(right) == pytest.approx(
+        sklearn.metrics.accuracy_score(predicted > 1, predicted > 1.2, sample_weight=weights)
+    )
+
+
+@WRAPS
+@pytest.mark.parametrize(("value", "error"), [(None, ValueError), ("word", ValueError), (1j, TypeError)])
+def test_objects_that_are_no_numbers_are_refused(value: Any, error: Any, wrap: Any, rng: np.random.Generator) -> None:
+    true: Any = rng.random(20).astype(object)
+    true[3] = value
+    for lazy in (rng.random(20), wrap(rng.random(20), 7)):
+        with pytest.raises(error):
+            r2_score(true, lazy)
+    with pytest.raises(ValueError, match=r"y_true must be an array-like\. Got None instead"):
+        r2_score(None, wrap(rng.random(20), 7))
+
+
+@pytest.mark.parametrize("chunks", [(0, 20, 40), (20, 0, 40), (20, 40, 0), (60,)])
+@pytest.mark.parametrize("kind", ["i8", "f8"])
+def test_several_labels_may_come_in_empty_chunks(chunks: tuple[int, ...], kind: str, rng: np.random.Generator) -> None:
+    true, predicted = rng.integers(0, 2, (2, 60, 3)).astype(kind)
+    expected = sklearn.metrics.accuracy_score(true, predicted)
+    for wrap in (sa.from_array, da.from_array):
+        lazy = wrap(true, (chunks, -1))
+        assert float(accuracy_score(lazy, predicted)) == pytest.approx(expected)
+        assert float(accuracy_score(lazy, wrap(predicted, ((30, 0, 30), 2)))) == pytest.approx(expected)
+        with pytest.raises((ValueError, TaskError), match="multiclass-multioutput is not supported"):
+            float(accuracy_score(wrap(np.where(np.arange(60)[:, None] == 33, 2, true), (chunks, -1)), predicted))
 
 
 def test_dask_scores_are_dasks(rng: np.random.Generator) -> None:

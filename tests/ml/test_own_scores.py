@@ -25,7 +25,7 @@ from sklearn.linear_model import (
     RANSACRegressor,
     TweedieRegressor,
 )
-from sklearn.metrics import d2_tweedie_score
+from sklearn.metrics import d2_tweedie_score, get_scorer
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputClassifier
@@ -121,6 +121,79 @@ def test_weights_reach_the_rows_that_they_are_of(name: str, kind: str, wrap: Any
     found = model.score(LAZY[kind], sample_weight=wrap(WEIGHTS))
     assert float(found) == pytest.approx(model.score(X, sample_weight=WEIGHTS), rel=1e-9)
     assert float(found) != pytest.approx(model.score(X))
+
+
+@pytest.mark.parametrize("kind", LAZY)
+def test_rows_that_weigh_nothing_are_looked_at_too(kind: str) -> None:
+    model, wrap = ParallelPostFit(KMEANS).fit(X), sa.from_array if kind == "sarray" else da.from_array
+    bad = np.where(np.arange(60)[:, None] == 3, np.nan, X)
+    for chunks in (CHUNKS, (60,)):
+        with pytest.raises((ValueError, TaskError), match="Input X contains NaN"):
+            float(model.score(wrap(bad, (chunks, -1)), sample_weight=WEIGHTS))
+
+
+WRAPPED: dict[str, tuple[Any, Any]] = {
+    "classes": (ParallelPostFit(LogisticRegression()), CLASSES),
+    "numbers": (ParallelPostFit(LinearRegression()), X[:, 1] + RNG.standard_normal(60)),
+    "clusters": (ParallelPostFit(KMEANS), Y),
+    "density": (ParallelPostFit(GaussianMixture(2, random_state=0)), Y),
+    "counts": (ParallelPostFit(PoissonRegressor()), CLASSES + 1),
+    "twice": (ParallelPostFit(ParallelPostFit(LogisticRegression())), CLASSES),
+    "last": (make_pipeline(sklearn.decomposition.PCA(2), ParallelPostFit(LogisticRegression())), CLASSES),
+    "frozen": (FrozenEstimator(ParallelPostFit(LogisticRegression()).fit(X, CLASSES)), CLASSES),
+    "a search": (GridSearchCV(ParallelPostFit(LogisticRegression()), {"estimator__C": [0.1, 1.0]}, cv=2), CLASSES),
+    "of a search": (ParallelPostFit(GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2)), CLASSES),
+    "of a search for clusters": (ParallelPostFit(GridSearchCV(KMEANS, {"n_clusters": [2, 3]}, cv=2)), CLASSES),
+}
+
+
+@pytest.mark.parametrize("kind", LAZY)
+@pytest.mark.parametrize("name", WRAPPED)
+def test_wrappers_within_score_as_what_they_wrap(name: str, kind: str) -> None:
+    estimator, y = WRAPPED[name]
+    model = ParallelPostFit(estimator).fit(X, y)
+    found = model.score(LAZY[kind], y)
+    assert isinstance(found, type(LAZY[kind]))
+    assert float(found) == pytest.approx(model.score(X, y), rel=1e-9)
+    if name in ("classes", "numbers", "clusters", "counts", "twice", "frozen"):
+        weighed = model.score(LAZY[kind], y, WEIGHTS)
+        assert float(weighed) == pytest.approx(model.score(X, y, WEIGHTS), rel=1e-9)
+        assert float(weighed) != pytest.approx(float(found))
+
+
+@pytest.mark.parametrize("kind", LAZY)
+@pytest.mark.parametrize("scoring", ["accuracy", "f1"])
+def test_wrappers_within_may_score_as_they_are_asked_to(scoring: str, kind: str) -> None:
+    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, scoring="roc_auc")
+    for estimator in (LogisticRegression(), search):
+        model = ParallelPostFit(ParallelPostFit(estimator, scoring=scoring)).fit(X, CLASSES)
+        for options in ({}, {"sample_weight": WEIGHTS}):
+            found = model.score(LAZY[kind], CLASSES, **options)
+            assert float(found) == pytest.approx(model.score(X, CLASSES, **options))
+            assert float(found) == pytest.approx(get_scorer(scoring)(model, X, CLASSES, **options))
+
+
+@pytest.mark.parametrize("kind", LAZY)
+def test_weights_of_wrappers_within_are_routed_as_in_memory(kind: str) -> None:
+    with sklearn.config_context(enable_metadata_routing=True):
+        asking, not_asking = (
+            ParallelPostFit(make_pipeline(sklearn.decomposition.PCA(2), ParallelPostFit(inner))).fit(X, CLASSES)
+            for inner in (LogisticRegression().set_score_request(sample_weight=each) for each in (True, False))
+        )
+        found = asking.score(LAZY[kind], CLASSES, WEIGHTS)
+        assert float(found) == pytest.approx(asking.score(X, CLASSES, WEIGHTS))
+        for samples in (X, LAZY[kind]):
+            with pytest.raises(TypeError):
+                not_asking.score(samples, CLASSES, WEIGHTS)
+
+
+def test_weights_may_be_the_third_argument() -> None:
+    model = ParallelPostFit(LogisticRegression()).fit(X, CLASSES)
+    for samples in (X, *LAZY.values()):
+        assert float(model.score(samples, CLASSES, WEIGHTS)) == pytest.approx(
+            model.estimator_.score(X, CLASSES, WEIGHTS)
+        )
+    assert not hasattr(model, "set_score_request")  # the estimator's own says who asks for weights
 
 
 def test_one_weight_for_all_rows() -> None:

@@ -57,6 +57,38 @@ def test_weights_may_be_zero_in_whole_blocks(fit: str, samples: str, wrap: str) 
     np.testing.assert_allclose(FITS[fit](SAMPLES[samples], WRAPS[wrap](weights)), expected, rtol=1e-9, atol=1e-12)
 
 
+SPOILT = np.arange(50) == 3
+LIGHT = np.where(np.arange(50) < 20, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("chunks", [(10, 40), (20, 30), (50,), (30, 20), (0, 3, 1, 46)])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_weigh_nothing_are_looked_at_too(
+    chunks: tuple[int, ...], fit_intercept: bool, value: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, lazy = sa.ml.LinearRegression(fit_intercept=fit_intercept), sa.from_array(X, (chunks, -1))
+    for first in (False, True):
+        weights, spoilt = (LIGHT, SPOILT) if first else (LIGHT[::-1], SPOILT[::-1])
+        bad = np.where(spoilt[:, None] * [False, True, False], value, X)
+        with pytest.raises(ValueError, match="LinearRegression: Input X or y contains NaN or infinity"):
+            model.fit(sa.from_array(bad, (chunks, -1)), Y, sample_weight=weights)
+        with pytest.raises(ValueError, match="LinearRegression: Input X or y contains NaN or infinity"):
+            model.fit(lazy, sa.from_array(np.where(spoilt, value, Y), 7), sample_weight=weights)
+    assert "parameter number" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("chunks", [(10, 40), (20, 30), (50,), (30, 20), (0, 3, 1, 46)])
+def test_infinities_that_weigh_nothing_are_refused_and_missing_samples_are_not(chunks: tuple[int, ...]) -> None:
+    for spoilt, weights in ((SPOILT, LIGHT), (SPOILT[::-1], LIGHT[::-1])):
+        with pytest.raises(ValueError, match="StandardScaler: Input X contains infinity"):
+            infinite = sa.from_array(np.where(spoilt[:, None], np.inf, X), (chunks, -1))
+            sa.ml.StandardScaler().fit(infinite, sample_weight=weights)
+        missing = sa.from_array(np.where(spoilt[:, None], np.nan, X), (chunks, -1))
+        found = sa.ml.StandardScaler().fit(missing, sample_weight=weights)
+        np.testing.assert_allclose(found.mean_, np.average(X, axis=0, weights=weights), rtol=1e-12)
+
+
 @pytest.mark.parametrize("samples", SAMPLES)
 @pytest.mark.parametrize("wrap", WRAPS)
 def test_complex_targets_are_named_too(samples: str, wrap: str) -> None:

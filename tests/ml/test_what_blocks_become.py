@@ -11,14 +11,17 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.cluster import KMeans
 from sklearn.decomposition import MiniBatchSparsePCA, SparsePCA
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, OneHotEncoder, StandardScaler
 
 import sarray as sa
 from sarray.ml import ParallelPostFit
-from sarray.ml.block_method import Method
+from sarray.ml.block_method import BlockScore, Method, dense
 from sarray.ml.configured import Configured
 
 RNG = np.random.default_rng(0)
@@ -71,6 +74,81 @@ def test_rows_are_known_from_all_over_the_samples(wrap: Any) -> None:
 def test_a_type_that_cannot_hold_a_block_is_an_error(wrap: Any, function: Any, fitted: Any, types: str) -> None:
     with pytest.raises((ValueError, sa.TaskError), match=f"transform: a block {types}.* X.compute\\(\\)"):
         computed(wrap, function, fitted, X)
+
+
+class Centred(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Takes means off the samples that it is given."""
+
+    def fit(self, X: Any, y: Any = None) -> Centred:
+        """The means."""
+        self.mean_ = X.mean(axis=0)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """The same array."""
+        X -= self.mean_
+        return X
+
+
+IN_PLACE: dict[str, Any] = {
+    "subtracted": Centred(),
+    "by a ufunc": FunctionTransformer(lambda x: np.negative(x, out=x)),
+    "where asked": StandardScaler(copy=False),
+    "as it is": FunctionTransformer(),
+    "in a pipeline": make_pipeline(StandardScaler(copy=False), Centred()),
+}
+LAZY: dict[str, Any] = {
+    "sarray": lambda x: sa.from_array(x, (13, -1)),
+    "a task's result": lambda x: sa.map_blocks(np.copy, sa.from_array(x, (13, -1)), dtype=np.float64),
+    "dask": lambda x: da.from_array(x, (13, -1)),
+    "dask, one block": lambda x: da.from_array(x, -1),
+}
+
+
+@pytest.mark.parametrize("kind", LAZY)
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_estimators_may_work_in_place(name: str, kind: str) -> None:
+    given = X.copy()
+    model = ParallelPostFit(IN_PLACE[name]).fit(X.copy())
+    found = model.transform(LAZY[kind](given)).compute()
+    np.testing.assert_array_equal(found, model.transform(X.copy()))
+    assert found.flags.writeable and not np.shares_memory(found, given)
+    np.testing.assert_array_equal(given, X)
+
+
+@pytest.mark.parametrize("kind", LAZY)
+def test_scores_may_work_in_place(kind: str) -> None:
+    model = ParallelPostFit(make_pipeline(Centred(), KMeans(2, n_init=1, random_state=0))).fit(X.copy())
+    assert float(model.score(LAZY[kind](X.copy()))) == pytest.approx(model.score(X.copy()))
+
+
+@pytest.mark.parametrize("name", [*IN_PLACE, "sparse"])
+def test_blocks_that_others_read_are_left_alone(name: str) -> None:
+    estimator = (IN_PLACE | {"sparse": MaxAbsScaler(copy=False)})[name].fit(X.copy())
+    block: Any = scipy.sparse.csr_matrix(X) if name == "sparse" else X.copy()
+    found = Method(Configured.now(estimator), "transform", (3,), X.dtype)(block)
+    np.testing.assert_allclose(found, estimator.transform(X.copy()), rtol=1e-15)
+    np.testing.assert_array_equal(dense(block), X)
+
+
+def test_blocks_that_are_scored_are_left_alone() -> None:
+    estimator = make_pipeline(Centred(), KMeans(2, n_init=1, random_state=0)).fit(X.copy())
+    block = X.copy()
+    assert BlockScore(Configured.now(estimator), False)(block) == pytest.approx([estimator.score(X.copy())])
+    np.testing.assert_array_equal(block, X)
+
+
+@WRAPS
+@pytest.mark.parametrize("story", ["a word", "assignment destination is read-only"])
+def test_other_errors_of_a_block_are_its_own(wrap: Any, story: str) -> None:
+    def refuse(samples: Any) -> Any:
+        if samples.any():
+            raise ValueError(story)
+        return samples
+
+    model = ParallelPostFit(FunctionTransformer(refuse)).fit(np.zeros((3, 3)))
+    with pytest.raises((ValueError, sa.TaskError), match=story):
+        model.transform(wrap(X, (13, -1))).compute()
 
 
 @WRAPS
