@@ -1,7 +1,7 @@
 """What a task of a graph raised, as whoever computes the graph gets it: itself, with a note that names the task.
 
-Tasks in other processes raise `Left`, since what they raise may be anything: an exception that cannot be pickled, or
-loaded again, KeyboardInterrupt and SystemExit too, which would otherwise be taken for the end of a process.
+Tasks in other processes raise `Left`, since what they raise may be anything, an exception that cannot be pickled, or
+loaded again, among them.
 """
 
 from __future__ import annotations

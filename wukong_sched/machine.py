@@ -19,6 +19,20 @@ def resident_bytes() -> int:
         return 0
 
 
+def private_bytes() -> int:
+    """Bytes of memory that this process has for itself now; 0 where the system does not say.
+
+    Pages of files are not among them: those that map the same file share them, and the system takes them back when it
+    needs room.
+    """
+    try:
+        with open("/proc/self/statm") as statm:
+            _, resident, shared = map(int, statm.read().split()[:3])
+        return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
 def machine_bytes() -> int:
     """Bytes of memory of this machine; 8 GiB are assumed where the system does not say."""
     try:

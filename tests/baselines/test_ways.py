@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,9 +140,12 @@ def test_an_exception_ends_the_job_with_its_story_and_cause(way: Way, functions:
     assert left(functions) == []
 
 
-def test_a_program_that_cannot_be_loaded_is_told(way: Way, functions: LocalFunctions) -> None:
-    with pytest.raises(TaskError, match="KeyError: 'not here'"):
-        computed(way, programs.tree(4, programs.Unloadable()), functions)
+@pytest.mark.parametrize(
+    ("leaf", "cause"), [(programs.Unloadable(), "KeyError: 'not here'"), (programs.Ending(), "SystemExit: 3")]
+)
+def test_a_program_that_cannot_be_loaded_is_told(way: Way, functions: LocalFunctions, leaf: Any, cause: str) -> None:
+    with pytest.raises(TaskError, match=cause):
+        computed(way, programs.tree(4, leaf), functions)
 
 
 def test_a_job_within_a_task_is_refused(way: Way, functions: LocalFunctions) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 import os
 import signal
@@ -110,6 +111,22 @@ def noted_blocks(count: int) -> Explicit:
     return Explicit.from_mapping({key: (noted, key[1]) for key in keys}, keys)
 
 
+TAKEN: list[int] = []
+"""What `taking` has been called with in this process."""
+
+
+def taking(number: int) -> int:
+    """A leaf of which is known that it has run."""
+    TAKEN.append(number)
+    return number
+
+
+def takers(count: int) -> Explicit:
+    """So many of them, all wanted."""
+    keys = [("taking", number) for number in range(count)]
+    return Explicit.from_mapping({key: (taking, key[1]) for key in keys}, keys)
+
+
 MEANWHILE: list[Callable[[], None]] = []
 """What happens in this process while a task runs."""
 
@@ -174,7 +191,7 @@ def refuse() -> None:
 
 
 class Ending:
-    """A leaf that ends the process in which it is unpickled."""
+    """A leaf whose module ends the program, as some do that are no main module, where it is unpickled."""
 
     def __call__(self, number: int) -> int:
         return number
@@ -211,9 +228,47 @@ class Unspeakable(Exception):
         raise RuntimeError("no text")
 
 
+class Halt(BaseException):
+    """As the PanicException of extensions in Rust, and trio's Cancelled: no Exception."""
+
+
+class Halting:
+    """An array that cannot be read."""
+
+    shape, dtype = (4, 4), np.dtype(float)
+
+    def __getitem__(self, index: Any) -> Any:
+        raise Halt("here")
+
+
+class Mute(Exception):
+    """Its text is an end of the program."""
+
+    def __str__(self) -> str:
+        raise SystemExit(2)
+
+    __repr__ = __str__
+
+
 def exit_early(block: Any) -> Any:
     raise SystemExit("wrong input file")
 
 
 def say_nothing(block: Any) -> Any:
     raise Unspeakable
+
+
+def halt(block: Any) -> Any:
+    raise Halt("here")
+
+
+def be_cancelled(block: Any) -> Any:
+    raise asyncio.CancelledError("over")
+
+
+def interrupt(block: Any) -> Any:
+    raise KeyboardInterrupt("mine")
+
+
+def end_in_words(block: Any) -> Any:
+    raise Mute

@@ -15,7 +15,7 @@ from sarray.delivery import Delivery, Place, Result
 from sarray.executors import limits_of
 from sarray.lower import lower
 from sarray.parking import SMALL, parked
-from tests.functions.programs import exit_early, say_nothing
+from tests.functions.programs import Halting, be_cancelled, end_in_words, exit_early, halt, interrupt, say_nothing
 from tests.functions.test_jobs import left
 from wukong_sched.drivers.functions import LocalFunctions, run
 from wukong_sched.errors import TaskError
@@ -96,15 +96,35 @@ def test_where_there_is_no_room_an_error_says_so_and_nothing_is_left(functions: 
     assert computed([x.sum()], functions)[0] == [a.sum()]
 
 
-@pytest.mark.parametrize("executor", ["serial", "threads", "functions"])
+ELSEWHERE = ["threads", "functions", "numpywren", "pywren"]
+"""Executors whose tasks run where no Ctrl-C comes: not in the caller's thread."""
+
+
 @pytest.mark.parametrize(
-    ("function", "cause"),
+    ("executor", "function", "cause"),
     [
-        (exit_early, "SystemExit: wrong input file"),
-        (say_nothing, "Unspeakable, whose text raises RuntimeError"),
+        (executor, function, cause)
+        for function, cause, executors in (
+            (exit_early, "SystemExit: wrong input file", ["serial", *ELSEWHERE]),
+            (say_nothing, "Unspeakable, whose text raises RuntimeError", ["serial", *ELSEWHERE]),
+            (end_in_words, "Mute, whose text raises SystemExit", ["serial", *ELSEWHERE]),
+            (halt, "Halt: here", ["serial", *ELSEWHERE]),
+            (be_cancelled, "CancelledError: over", ["serial", *ELSEWHERE]),
+            (interrupt, "KeyboardInterrupt: mine", ELSEWHERE),
+        )
+        for executor in executors
     ],
 )
 def test_whatever_a_task_raises_ends_the_job_at_once(executor: str, function: Any, cause: str) -> None:
+    """Even what is no Exception, and would end the process in which the task runs."""
     array = sa.map_blocks(function, sa.ones((4, 4), chunks=2), dtype=float)
-    with pytest.raises(TaskError, match=f"map_blocks.*{cause}"):
+    with pytest.raises(TaskError, match=f"map_blocks.*{cause}") as caught:
         array.compute(executor=executor)
+    assert type(caught.value.__cause__).__name__ == cause.partition(":")[0].partition(",")[0]
+
+
+@pytest.mark.parametrize("executor", ["serial", *ELSEWHERE])
+def test_whatever_a_source_raises_does_too(executor: str) -> None:
+    with pytest.raises(TaskError, match="Halt: here") as caught:
+        (sa.from_array(Halting(), chunks=2, lock=False) + 1).compute(executor=executor)
+    assert type(caught.value.__cause__).__name__ == "Halt"

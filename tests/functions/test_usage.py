@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +87,38 @@ def test_bytes_are_counted_as_they_are_in_memory_and_as_they_are_moved(tmp_path:
     assert tiles.saved.bytes_read == 16_000 - on_disk * 2 // 3
     meter.made, meter.taken = 40_000, 10_000
     assert meter.saved == 16_000  # what was fetched, and not taken, has saved nothing
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from wukong_sched.functions.mapped import write
+from wukong_sched.functions.usage import forget_peak, recent_peak
+from wukong_sched.machine import private_bytes, resident_bytes
+
+mapped = write(np.ones(8 << 20), Path(sys.argv[1])).array
+forget_peak()
+found = [(resident_bytes(), private_bytes(), recent_peak())]
+mapped.sum()
+found.append((resident_bytes(), private_bytes(), recent_peak()))
+block = np.ones(8 << 20)
+found.append((resident_bytes(), private_bytes(), recent_peak()))
+del block
+found.append((resident_bytes(), private_bytes(), recent_peak()))
+print(json.dumps(found))
+"""
+
+
+def test_pages_of_files_are_no_memory_of_a_function(tmp_path: Path) -> None:
+    """64 MB that are mapped, then as many of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
+    )
+    begun, mapped, held, freed = json.loads(done.stdout)
+    later = (mapped, held, freed)
+    grown = [[round((now - was) / 2**26) for now, was in zip(each, begun, strict=True)] for each in later]
+    assert grown == [[1, 0, 0], [2, 1, 1], [1, 0, 1]]
 
 
 def test_a_peak_is_forgotten() -> None:

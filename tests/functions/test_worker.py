@@ -128,14 +128,6 @@ def test_executors_divide_what_they_may_count_on(places: Places, queue: Queue, s
     assert all(1 <= event["share"] <= max(1, share // 2) for event in queue.sent[len(first) :])
 
 
-def test_an_executor_hands_over_when_memory_is_full(places: Places, queue: Queue) -> None:
-    job = begun(places, programs.crowd(6), replace(SCATTER, quantum=1e-6))
-    drain(Worker(places, KEY, memory=1), queue)
-    assert {event["id"] for event in queue.sent} == {"task/0@0"}
-    assert len(queue.sent) >= 6
-    assert sorted(values(job)) == list(range(6))
-
-
 def test_an_executor_hands_over_when_time_is_up(places: Places, queue: Queue) -> None:
     job = begun(places, programs.crowd(6), replace(SCATTER, quantum=1e-6, fan=1), 8)
     drain(Worker(places, KEY), queue, Context(20))  # a task takes as long
@@ -145,7 +137,7 @@ def test_an_executor_hands_over_when_time_is_up(places: Places, queue: Queue) ->
 
 
 def test_a_warm_process_holds_no_block_of_a_job_that_is_over(places: Places, queue: Queue) -> None:
-    """What it keeps for the next executor of a job goes with the job; the collector of cycles has nothing to do."""
+    """What it keeps for the next executor of a job ends with the job; the collector of cycles has nothing to do."""
     worker = Worker(places, KEY)
     programs.NOTED.clear()
     gc.disable()
@@ -154,7 +146,7 @@ def test_a_warm_process_holds_no_block_of_a_job_that_is_over(places: Places, que
             job = begun(places, programs.noted_blocks(2))
             drain(worker, queue)
             assert len(values(job)) == 2
-        assert [each() is None for each in programs.NOTED] == [True, True, True, True, False, False]
+        assert [each() for each in programs.NOTED] == [None] * 6
     finally:
         gc.enable()
 
@@ -271,17 +263,26 @@ def test_a_function_of_another_version_says_so(places: Places, queue: Queue) -> 
     job.sweep()
 
 
-def test_a_program_whose_loading_fails_ends_its_job(places: Places, queue: Queue) -> None:
-    job = begun(places, programs.tree(2, programs.Unloadable()))
+@pytest.mark.parametrize(
+    ("leaf", "cause"), [(programs.Unloadable(), "KeyError: 'not here'"), (programs.Ending(), "SystemExit: 3")]
+)
+def test_a_program_whose_loading_fails_ends_its_job(places: Places, queue: Queue, leaf: Any, cause: str) -> None:
+    job = begun(places, programs.tree(2, leaf))
     assert drain(Worker(places, KEY), queue) == [OVER]
     story = job.coordination.read().story
     assert story is not None
-    assert "KeyError: 'not here'" in story.cause
+    assert cause in story.cause
     job.sweep()
 
 
-def test_processes_that_end_while_they_load_a_program_are_counted(places: Places, queue: Queue) -> None:
-    job = begun(places, programs.tree(2, programs.Ending()))
+def test_processes_that_end_while_they_load_a_program_are_counted(
+    places: Places, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(worker: Worker, name: JobName) -> Plan:
+        raise SystemExit(3)  # as good as killed: nobody within takes it for an error
+
+    monkeypatch.setattr(Worker, "_load", end)
+    job = begun(places, programs.tree(2))
     event = json.loads(queue.events[0])
     for _ in range(8):
         assert job.coordination.read().state is State.RUNNING
@@ -365,5 +366,4 @@ def test_programs_are_fetched_once(places: Places, queue: Queue) -> None:
     drain(worker, queue)
     assert [keys for keys in fetched if any(key.endswith("/program") for key in keys)] == [fetched[0]]
     assert values(job) == [6]
-    assert worker._job is not None
-    assert worker._job.name == JobName(job.name.job, job.name.program, fingerprint())
+    assert (list(worker._plans), worker._job) == ([job.name.program], None)

@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from wukong_sched.drivers.pump import RAISED, cause_of, marked, story_of
+from wukong_sched.drivers.pump import cause_of, marked, story_of
 from wukong_sched.errors import InfrastructureError, Story
 from wukong_sched.functions.cloud import JobStorage
 from wukong_sched.functions.plan import Plan
@@ -86,7 +86,7 @@ class Stateless:
         except Unreadable as error:
             cause = error.__cause__ or error
             raise TaskFailed(Story("read", *error.tile, cause_of(cause))) from cause
-        except RAISED as error:  # whatever a task raises ends the job, with its story
+        except BaseException as error:  # whatever a task raises ends the job, with its story
             raise TaskFailed(story_of(self.plan.program, task, error)) from error
 
     def write(self, results: dict[Tile, Any]) -> None:
@@ -139,7 +139,7 @@ class Stateless:
         try:
             with marked():
                 return program.read(tile) if program.is_cheap(tile[0]) else self._source(tile)
-        except RAISED as error:  # a source is its user's, as a task is
+        except BaseException as error:  # a source is its user's, as a task is
             raise Unreadable(tile) from error
 
     def _source(self, tile: Tile) -> Any:

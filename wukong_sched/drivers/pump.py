@@ -61,6 +61,11 @@ def refuse_nested() -> None:
         )
 
 
+def interrupts() -> tuple[type[BaseException], ...]:
+    """What is the caller's while a task runs in this thread: Ctrl-C, which Python raises in the main thread alone."""
+    return (KeyboardInterrupt,) if threading.current_thread() is threading.main_thread() else ()
+
+
 @contextlib.contextmanager
 def marked() -> Iterator[None]:
     """Mark this thread as one that runs tasks."""
@@ -121,6 +126,8 @@ class Surroundings:
     """Told what so many seconds went to: one of the words of `SPENT`."""
     waited: float = 0.0
     """Seconds from the invocation of the executor until its start; 0 where nobody measures."""
+    ends: tuple[type[BaseException], ...] = ()
+    """Exceptions that are no task's, though they come while one runs: they end whoever runs it."""
     trace: Trace | None = None
 
 
@@ -185,7 +192,9 @@ class Pump:
                 continue
             try:
                 self.memory[tile] = self._read(tile)
-            except RAISED as error:  # what a source raises is its user's, as if a task had raised it
+            except self.around.ends:
+                raise
+            except BaseException as error:  # what a source raises is its user's, as if a task had raised it
                 return self._raised(Story("read", *tile, cause_of(error)), error)
         if not stored:
             return Fetched(())
@@ -212,7 +221,9 @@ class Pump:
                     memory[tile] = made
             except TileMissing as missing:
                 return Fetched((missing.tile,))
-            except RAISED as error:  # whatever it is ends the job, with its story
+            except around.ends:
+                raise
+            except BaseException as error:  # whatever it is ends the job, with its story
                 if self.refusal is None:
                     return self._raised(story_of(self.around.program, task, error), error)
             if self.refusal is not None:
@@ -281,10 +292,6 @@ class Pump:
         self.memory.clear()
 
 
-RAISED = (Exception, SystemExit, GeneratorExit)
-"""What is a task's own when it raises it: all but `KeyboardInterrupt`, which is the caller's."""
-
-
 def cause_of(error: BaseException) -> str:
     """An exception in one line.
 
@@ -293,7 +300,7 @@ def cause_of(error: BaseException) -> str:
     """
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception as again:  # its own text is code of the user's too
+    except BaseException as again:  # its own text is code of the user's too
         return f"{type(error).__name__}, whose text raises {type(again).__name__}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from wukong_sched.drivers.pump import RAISED, marked, story_of
+from wukong_sched.drivers.pump import interrupts, marked, story_of
 from wukong_sched.errors import raised
 from wukong_sched.functions.usage import Usage, peak_memory, source_counter
 from wukong_sched.program import SINK, BlockReader, Program, Task, Tile, range_tasks
@@ -40,7 +40,9 @@ def computed(program: Program, task: Task, block: BlockReader) -> dict[Tile, Any
     with marked():
         try:
             return dict(zip(outputs, program.run(task, block), strict=True))
-        except RAISED as error:  # whatever it is, it is the task's
+        except interrupts():
+            raise
+        except BaseException as error:  # whatever it is, it is the task's
             raise raised(story_of(program, task, error), error) from error
 
 

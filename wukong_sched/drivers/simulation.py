@@ -20,7 +20,7 @@ from wukong_sched.drivers.adversary import Adversary, Fault, FaultyCoordination,
 from wukong_sched.drivers.cloud import Cloud
 from wukong_sched.drivers.counts import Counts
 from wukong_sched.drivers.environment import Environment, OutOfMemory
-from wukong_sched.drivers.pump import Pump, Surroundings
+from wukong_sched.drivers.pump import Pump, Surroundings, interrupts
 from wukong_sched.drivers.refusals import requested
 from wukong_sched.drivers.virtual import Process, Timeline
 from wukong_sched.errors import InfrastructureError, Story
@@ -94,6 +94,7 @@ class Simulation:
         self.around = Surroundings(
             self.program, self.storage, self.coordination, clock, self.invoke, self.idle, ran=self.ran, trace=self.trace
         )
+        self.around.ends = (OutOfMemory, *interrupts())
 
     def run(self, most_seconds: float = math.inf, most_events: float = math.inf) -> None:
         """From the first invocation to the second sweep; raises `Hung` if that takes more than is allowed."""

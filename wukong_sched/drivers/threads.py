@@ -20,7 +20,7 @@ from typing import Any
 
 from wukong_sched.coordination.memory import MemoryCoordination
 from wukong_sched.coordination.protocol import State
-from wukong_sched.drivers.pump import Pump, Surroundings, marked, refuse_nested
+from wukong_sched.drivers.pump import Pump, Surroundings, interrupts, marked, refuse_nested
 from wukong_sched.drivers.worker_threads import WorkerThreads
 from wukong_sched.errors import ProtocolError, raised
 from wukong_sched.executor_state import ExecutorState
@@ -117,7 +117,7 @@ class Job:
         """One worker: turn after turn until the job is over."""
         usage = Usage()
         self.usages.append(usage)
-        around = replace(around, seen=source_counter(self.program, usage), spent=usage.spent)
+        around = replace(around, seen=source_counter(self.program, usage), spent=usage.spent, ends=interrupts())
         with marked():
             while (id := self.turn()) is not None:
                 usage.executors += 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from wukong_sched.coordination.protocol import Coordination
 from wukong_sched.drivers.pump import Pump, Surroundings, marked
 from wukong_sched.executor_state import ExecutorState
 from wukong_sched.functions.allocator import give_back
@@ -22,7 +22,7 @@ from wukong_sched.functions.plan import Plan, attempt, cause_key, program_key, t
 from wukong_sched.functions.usage import Usage, copied, forget_peak, recent_peak
 from wukong_sched.functions.warm import Recent, WarmStorage, warm_reader
 from wukong_sched.functions.writebehind import WriteBehind, early
-from wukong_sched.machine import resident_bytes
+from wukong_sched.machine import private_bytes
 from wukong_sched.messages import Commit
 from wukong_sched.policy import CostModel, Policy
 from wukong_sched.program import Task, Tile
@@ -33,13 +33,13 @@ from wukong_sched.trace import Trace
 AHEAD = 1 << 27
 """Bytes that a fold fetches ahead."""
 HALF = 0.5
-"""Part of a function's memory from which on it keeps none that it has freed."""
+"""Part of a function's memory from which on it keeps none that it has freed, and no programs of other jobs."""
 LEAST = 0.1
 """Seconds that an executor works before it hands over, as far as its function has them."""
 PARTS = 4
 """Into so many parts goes a function's memory: its task, and what is held, kept and fetched beside that."""
 FULL = 0.85
-"""Part of a function's memory at which an executor hands over."""
+"""Part of a function's memory from which on it keeps no tiles for later, and its executor hands over, if that helps."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,6 @@ class Job:
     name: JobName
     plan: Plan
     storage: JobStorage
-    coordination: Coordination
     recent: Recent
     hints: Hints
 
@@ -79,12 +78,15 @@ class Execution:
         self._process, self._job, self._share = process, job, message.share
         self._id = message.id
         self._meter = Meter()
+        self._full = handed_over_at(process.memory, private_bytes())
+        self._most = 0
+        """Bytes of memory, when tasks had run."""
         self._meter.usage.cold, process.is_fresh = int(process.is_fresh), False
         self._began, self._before = turn.began, copied(process.cloud.tallies())
         self._waited = max(0.0, time.time() - message.sent) if message.sent else 0.0
         self._saved = copied({"": job.storage.saved})
         self._mark = turn.mark
-        self._reported = False
+        self._reported = self._ended = False
         self._trace = Trace() if job.plan.traced else None
         self._news = News(process.cloud.objects(), job.name.job, self._mark, job.plan.news, self._began)
         self._lease = turn.lease
@@ -129,6 +131,11 @@ class Execution:
             # Whatever still refers to this executor must not keep its blocks until the collector comes by.
             self._pump.memory.clear()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the job is, as far as this executor knows, or its record is another's."""
+        return self._ended or self._lease.gone.is_set()
+
     # ---- what the pump calls
 
     def _invoke(self, ids: Sequence[str]) -> None:
@@ -146,7 +153,7 @@ class Execution:
     def _expect(self, tiles: Sequence[Tile], meanwhile: bool) -> None:
         """Sources will be read; ahead only by a first attempt, and as long as half of the memory is left for tasks."""
         size, memory = self._job.plan.program.nbytes, self._process.memory
-        tight = memory and resident_bytes() + sum(map(size, tiles)) > HALF * memory
+        tight = memory and private_bytes() + sum(map(size, tiles)) > HALF * memory
         if not meanwhile or not (tight or self._lease.is_suspect):
             self._metered.expect(tiles, meanwhile)
 
@@ -154,20 +161,23 @@ class Execution:
         self._lease.gone.wait(seconds)
 
     def _ran(self, tasks: int) -> None:
-        """Some tasks ran: hand over if memory is nearly full."""
+        """Some tasks ran: hand over if this executor has filled the memory."""
         self._meter.usage.tasks += tasks
         self._news.tell(self._meter.usage.tasks)
-        memory = self._process.memory
-        if memory and resident_bytes() > HALF * memory:
+        memory, used = self._process.memory, private_bytes()
+        self._most = max(self._most, used)
+        if memory and used > HALF * memory:
             give_back()
-        if memory and resident_bytes() > FULL * memory:
+            used = private_bytes()
+        if memory and used > FULL * memory:
             self._job.recent.clear()
+        if used > self._full:
             self._core.deadline = 0.0
 
     def _starting(self, task: Task) -> None:
         """A task begins: if earlier attempts were ended, say which it is, in case that this one is ended too."""
         if self._lease.is_suspect:
-            note = attempt(self._job.plan.program, task, self._process.memory, resident_bytes())
+            note = attempt(self._job.plan.program, task, self._process.memory, private_bytes())
             self._process.cloud.objects().put({trying_key(self._job.name.job, self._id): [note.encode()]})
 
     def _made(self, task: Task, results: Sequence[Any]) -> None:
@@ -182,6 +192,7 @@ class Execution:
 
     def _ending(self, commit: Commit) -> None:
         """The next commit ends the job: whoever waits for that shall find all it wants to know, and may sweep."""
+        self._ended = True
         self._storage.close()
         if commit.failure is not None and self._pump.error is not None:
             name = self._job.name.job
@@ -211,7 +222,7 @@ class Execution:
         """What this executor did and used, but for saying so."""
         usage, process, saved = self._meter.usage, self._process, Usage()
         usage.billed_seconds, usage.ended = time.monotonic() - self._began, time.time()
-        usage.peak_memory, usage.memory = recent_peak(), process.memory
+        usage.peak_memory, usage.memory = max(self._most, recent_peak()), process.memory
         usage.retries = max(0, self._lease.attempts - 1)
         usage.moved(self._before, process.cloud.tallies())
         saved.moved(self._saved, {"": self._job.storage.saved})
@@ -240,6 +251,18 @@ def fitted(policy: Policy, seconds: float, memory: int = 0) -> Policy:
     most = memory // PARTS
     held, kept, fetched = (min(most, each) for each in (policy.hold_bytes, policy.cache_bytes, policy.batch_bytes))
     return replace(policy, hold_bytes=held, cache_bytes=kept, batch_bytes=fetched)
+
+
+def handed_over_at(memory: int, used: int) -> float:
+    """Bytes in use at which an executor hands over, in a process that had so many in use when it began.
+
+    Its successor may well find the same process: what others have left there does not get less by handing over, and an
+    executor that did so for the sake of that would do it after every task, and the one after it.
+
+    >>> handed_over_at(1000, 300), handed_over_at(1000, 800), handed_over_at(0, 800)
+    (850.0, 950.0, inf)
+    """
+    return max(FULL * memory, used + (1 - FULL) * memory) if memory else math.inf
 
 
 def _read(program: Any, tile: Tile, warm: Callable[[Tile], Any]) -> Any:

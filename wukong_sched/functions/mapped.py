@@ -1,10 +1,15 @@
-"""Arrays of this machine's files, which every process that has them maps into its memory: one copy for all."""
+"""Arrays of this machine's files, which every process that has them maps into its memory: one copy for all.
+
+A file takes its room on the disk as long as anybody maps it, though it was removed. So a mapping lasts as long as some
+block of it does: a warm function that keeps a program, and with it the names of its files, holds none of them back.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +23,13 @@ Index = tuple[int, ...]
 
 
 class MappedArray:
-    """An array in a file, mapped when it is first read; pickled as the file's name."""
+    """An array in a file, mapped while any part of it that was read is in use; pickled as the file's name."""
 
     def __init__(
         self, path: Path, dtype: np.dtype[Any], shape: Index, order: Literal["C", "F"], offset: int = 0
     ) -> None:
         self.path, self.dtype, self.shape, self.order, self.offset = path, dtype, shape, order, offset
-        self._array: Array | None = None
+        self._mapped: weakref.ref[Array] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MappedArray, (self.path, self.dtype, self.shape, self.order, self.offset)
@@ -32,10 +37,11 @@ class MappedArray:
     @property
     def array(self) -> Array:
         """All of it; nobody can write to it."""
-        if self._array is None:
-            mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)
-            self._array = mapped.view(np.ndarray)
-        return self._array
+        array = None if self._mapped is None else self._mapped()
+        if array is None:
+            array = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order).view(np.ndarray)
+            self._mapped = weakref.ref(array)
+        return array
 
     def __getitem__(self, index: Any) -> Array:
         found: Array = self.array[index]

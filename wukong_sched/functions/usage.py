@@ -135,10 +135,16 @@ def forget_peak() -> None:
 
 
 def recent_peak() -> int:
-    """Most bytes that this process had in memory since `forget_peak`, or since it began."""
+    """Most bytes that this process had in memory for itself since `forget_peak`, or since it began.
+
+    The system knows the most only of all that is resident. Of this, pages of files are left out, as many as there are
+    now (see `private_bytes`). If files were mapped later than that most was reached it may be too few, never too many
+    unless pages of files were given up meanwhile.
+    """
     try:
         with open("/proc/self/status") as file:
-            lines = dict(line.split(":", 1) for line in file if line.startswith("VmHWM"))
-        return int(lines["VmHWM"].split()[0]) * 1024
+            lines = dict(line.split(":", 1) for line in file if line.startswith(("VmHWM", "RssFile", "RssShmem")))
+        high, *files = (int(lines[name].split()[0]) * 1024 for name in ("VmHWM", "RssFile", "RssShmem"))
+        return high - sum(files)
     except (OSError, KeyError, ValueError):
         return peak_memory()

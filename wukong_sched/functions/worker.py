@@ -1,12 +1,14 @@
 """Inside a function: an invocation is one executor, pumped to its end.
 
-A warm process keeps the programs that it has fetched, by their hash, and the last job's tiles. While a task runs, a
-thread renews the executor's lease; before its time is up, or its memory full, the executor hands over to a new
-invocation of itself. An invocation of the watchdog starts whoever should run and does not.
+A warm process keeps the programs that it has fetched, by their hash, as long as there is room, and a job's tiles until
+it knows that the job is over, or gets another. While a task runs, a thread renews the executor's lease; before its time
+is up, or when it has filled the memory, the executor hands over to a new invocation of itself. An invocation of the
+watchdog starts whoever should run and does not.
 """
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import OrderedDict
@@ -17,16 +19,19 @@ from functools import cache
 from typing import Any, Protocol
 
 from wukong_sched.coordination.protocol import State
+from wukong_sched.drivers.pump import cause_of
 from wukong_sched.errors import Story
+from wukong_sched.functions.allocator import give_back
 from wukong_sched.functions.cloud import Cloud
 from wukong_sched.functions.events import JobName, Message
-from wukong_sched.functions.execution import Execution, Job, Process
+from wukong_sched.functions.execution import HALF, Execution, Job, Process
 from wukong_sched.functions.hints import Hints
 from wukong_sched.functions.lease import Renewer, Turn
 from wukong_sched.functions.plan import Plan, fingerprint, load_plan, program_key, trying_key
 from wukong_sched.functions.readahead import READERS
 from wukong_sched.functions.warm import Recent
 from wukong_sched.functions.writebehind import WRITERS
+from wukong_sched.machine import private_bytes
 from wukong_sched.messages import Commit
 from wukong_sched.storage.keys import Keys, never
 
@@ -89,6 +94,7 @@ class Worker:
         renewer.hold(turn.lease)
         try:
             job = self._open(message, turn)
+            self._make_room(job)
             renewer.seconds = job.plan.renewal
             self.process.cloud.receive(message.tiles)
             execution = Execution(self.process, job, message, deadline, turn)
@@ -103,7 +109,20 @@ class Worker:
         finally:
             renewer.drop()
         execution.report()
+        if execution.is_over:
+            self._leave()
         return DONE
+
+    def _make_room(self, job: Job) -> None:
+        """Let go of what other jobs have left, if half of the memory is in use before this one begins."""
+        most = HALF * self.process.memory
+        if not most or private_bytes() <= most:
+            return
+        give_back()
+        if private_bytes() > most:
+            self._plans = OrderedDict({job.name.program: job.plan})
+            gc.collect()
+            give_back()
 
     def _open(self, message: Message, turn: Turn) -> Job:
         """The job. An attempt after others that were ended says, until it has the program, that it loads it."""
@@ -117,16 +136,20 @@ class Worker:
 
     def _job_of(self, name: JobName) -> Job:
         if self._job is None or self._job.name != name:
-            if self._job is not None:
-                self._job.recent.clear()
-            self._job = None
+            self._leave()
             plan, process = self.plan(name), self.process
             keys = Keys(name.job, plan.program.is_wanted if name.keeps else never)
             storage = process.cloud.storage(keys, process.key)
             recent = Recent((process.memory or UNLIMITED) // SHARE)
             hints = Hints(name, plan.program, keys, process.cloud)
-            self._job = Job(name, plan, storage, process.cloud.coordination(name.job), recent, hints)
+            self._job = Job(name, plan, storage, recent, hints)
         return self._job
+
+    def _leave(self) -> None:
+        """Let go of the job; its program stays for others that compute the same."""
+        if self._job is not None:
+            self._job.recent.clear()
+            self._job = None
 
     def exists(self, job: str) -> bool:
         """Whether the job's program is still in the store."""
@@ -162,8 +185,8 @@ class Worker:
             raise Swept
         try:
             return load_plan(found[key], self.process.key, name.job, name.program)
-        except Exception as error:  # whatever loading somebody's classes raises ends the job, with its story
-            raise Unusable(f"{type(error).__name__}: {error}") from error
+        except BaseException as error:  # whatever loading somebody's classes raises ends the job, with its story
+            raise Unusable(cause_of(error)) from error
 
     def _watch(self, message: Message, context: Context) -> str:
         """Start whoever should run and does not: once, or again and again, and then by a successor."""
