@@ -148,6 +148,14 @@ def test_a_program_that_cannot_be_loaded_is_told(way: Way, functions: LocalFunct
         computed(way, programs.tree(4, leaf), functions)
 
 
+def test_a_job_whose_workers_die_before_they_begin_is_given_up(way: Way, functions: LocalFunctions) -> None:
+    with pytest.raises(InfrastructureError, match=r"exit status 3"):
+        computed(way, programs.tree(4, programs.Crashing()), functions)
+    until(functions.service.endpoint.is_quiet)
+    computed(way, programs.tree(2), functions)
+    assert left(functions) == []
+
+
 def test_a_job_within_a_task_is_refused(way: Way, functions: LocalFunctions) -> None:
     from wukong_sched.drivers.pump import marked
 

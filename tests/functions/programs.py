@@ -250,6 +250,41 @@ class Mute(Exception):
     __repr__ = __str__
 
 
+class Crashing:
+    """Whoever loads it is gone at once."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (3,)
+
+
+class Stuck(Exception):
+    """Whoever pickles it as it says ends."""
+
+    def __reduce__(self) -> Any:
+        raise SystemExit(2)
+
+
+class Rooted(Exception):
+    """Loaded only in the process that raised it."""
+
+    def __reduce__(self) -> Any:
+        return _rooted, (os.getpid(),)
+
+
+def _rooted(process: int) -> Rooted:
+    if os.getpid() != process:
+        raise SystemExit(7)
+    return Rooted("here")
+
+
+def stick(block: Any) -> Any:
+    raise Stuck("here")
+
+
+def stay(block: Any) -> Any:
+    raise Rooted("here")
+
+
 def exit_early(block: Any) -> Any:
     raise SystemExit("wrong input file")
 

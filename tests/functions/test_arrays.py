@@ -15,7 +15,8 @@ from sarray.delivery import Delivery, Place, Result
 from sarray.executors import limits_of
 from sarray.lower import lower
 from sarray.parking import SMALL, parked
-from tests.functions.programs import Halting, be_cancelled, end_in_words, exit_early, halt, interrupt, say_nothing
+from tests.functions import programs
+from tests.functions.programs import be_cancelled, end_in_words, exit_early, halt, interrupt, say_nothing, stick
 from tests.functions.test_jobs import left
 from wukong_sched.drivers.functions import LocalFunctions, run
 from wukong_sched.errors import TaskError
@@ -109,6 +110,7 @@ ELSEWHERE = ["threads", "functions", "numpywren", "pywren"]
             (say_nothing, "Unspeakable, whose text raises RuntimeError", ["serial", *ELSEWHERE]),
             (end_in_words, "Mute, whose text raises SystemExit", ["serial", *ELSEWHERE]),
             (halt, "Halt: here", ["serial", *ELSEWHERE]),
+            (stick, "Stuck: here", ["serial", *ELSEWHERE]),
             (be_cancelled, "CancelledError: over", ["serial", *ELSEWHERE]),
             (interrupt, "KeyboardInterrupt: mine", ELSEWHERE),
         )
@@ -126,5 +128,12 @@ def test_whatever_a_task_raises_ends_the_job_at_once(executor: str, function: An
 @pytest.mark.parametrize("executor", ["serial", *ELSEWHERE])
 def test_whatever_a_source_raises_does_too(executor: str) -> None:
     with pytest.raises(TaskError, match="Halt: here") as caught:
-        (sa.from_array(Halting(), chunks=2, lock=False) + 1).compute(executor=executor)
+        (sa.from_array(programs.Halting(), chunks=2, lock=False) + 1).compute(executor=executor)
     assert type(caught.value.__cause__).__name__ == "Halt"
+
+
+@pytest.mark.parametrize("executor", ["functions", "numpywren", "pywren"])
+def test_what_cannot_be_loaded_here_of_an_error_leaves_its_story(executor: str) -> None:
+    with pytest.raises(TaskError, match=r"map_blocks.*Rooted: here") as caught:
+        sa.map_blocks(programs.stay, sa.ones((4, 4), chunks=2), dtype=float).compute(executor=executor)
+    assert caught.value.__cause__ is None

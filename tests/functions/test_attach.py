@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import sarray as sa
-from sarray.local_functions import local_functions
+from sarray.local_functions import HANDLER, local_functions
 from sarray.remote import SubmittedJob
 from tests.functions.processes import is_alive, session, until
 from tests.functions.programs import slow_block
@@ -25,7 +25,9 @@ from tests.house.tree import ROOT
 from wukong_sched.coordination.protocol import GRAVES, State
 from wukong_sched.drivers import home as homes
 from wukong_sched.drivers.functions import LocalFunctions
+from wukong_sched.drivers.home import HomeFunctions
 from wukong_sched.errors import InfrastructureError, JobCancelled, JobSwept
+from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.services.valkey import Valkey
 from wukong_sched.storage.cluster import Deployment
 from wukong_sched.storage.resp import Command
@@ -264,6 +266,35 @@ def test_a_keeper_that_was_killed_is_replaced(home: Path) -> None:
         assert session(facts.pid) == []
         assert float(sa.ones(5).sum().compute(executor="functions")) == 5
     assert not list(Path(tempfile.gettempdir()).glob(f"{Path(facts.directory).name}*"))
+
+
+@pytest.mark.parametrize("part", ["valkey", "service"])
+@pytest.mark.parametrize("who", ["its own client", "another"])
+def test_functions_of_which_a_part_was_killed_are_replaced(home: Path, x: sa.Array, part: str, who: str) -> None:
+    with sa.config(functions_home=str(home), functions_concurrency=1, functions_linger=600):
+        job = (x + 1).submit(executor="functions")
+        facts = homes.found(home)
+        assert facts is not None
+        os.kill(getattr(facts, part), signal.SIGKILL)
+        until(lambda: homes.found(home) is None)
+        if who == "another":
+            local_functions.clear()
+        assert float(sa.ones(5).sum().compute(executor="functions")) == 5
+        others = homes.found(home)
+        assert others is not None and others.pid != facts.pid
+        assert not Path(facts.directory).exists()
+        assert not any(map(is_alive, (facts.pid, facts.service, facts.valkey)))
+        with pytest.raises(InfrastructureError, match=f"job {job.id} is gone.*{home} have ended.*submit it again"):
+            job.result()
+
+
+def test_who_was_away_finds_the_functions_that_somebody_else_has_begun(home: Path) -> None:
+    with sa.config(functions_home=str(home), functions_concurrency=1):
+        assert float(sa.ones(4).sum().compute(executor="functions")) == 4
+        homes.end(home)
+        with HomeFunctions(home, FunctionSettings(HANDLER, concurrency=1)) as other:
+            assert float(sa.ones(5).sum().compute(executor="functions")) == 5
+            assert other.counts()["invocations"] >= 1
 
 
 @pytest.mark.parametrize("looked", [False, True], ids=["at once", "when others have come"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,18 @@ def test_a_process_ends_with_its_parent() -> None:
     pid, said = run(ORPHAN, "").split()
     assert said == "on"
     until(lambda: not is_alive(int(pid)))
+
+
+@pytest.mark.parametrize("end", [limits.kill, limits.kill_group])
+@pytest.mark.parametrize("pid", [1, 0, -1])
+def test_what_is_no_process_is_not_ended(monkeypatch: pytest.MonkeyPatch, end: Callable[[int], None], pid: int) -> None:
+    """Nor is the caller's own group, or whatever runs, which is what the kernel would understand."""
+    ended: list[int] = []
+    for name in ("kill", "killpg"):
+        monkeypatch.setattr(f"os.{name}", lambda pid, signal: ended.append(pid))
+    with pytest.raises(ValueError, match=f"^{pid} is not the id of a process"):
+        end(pid)
+    assert ended == []
 
 
 def test_a_process_whose_parent_is_gone_already_does_not_begin() -> None:

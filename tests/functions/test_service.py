@@ -338,8 +338,6 @@ def test_the_directory_is_its_owners_and_goes_with_the_service(start: Callable[.
 
 @pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGKILL", "SIGINT"])
 def test_sandboxes_end_with_their_service(start: Callable[..., LocalService], signal_name: str) -> None:
-    import signal
-
     service = start("who")
     pid = call(service)["pid"]
     os.kill(service.process.pid, getattr(signal, signal_name))

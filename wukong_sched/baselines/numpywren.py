@@ -61,6 +61,8 @@ NAP = 0.25
 """Seconds after which a worker that waits asks again, for leases that have run out."""
 CHECK = 0.25
 """Seconds between the client's looks at the health of workers."""
+DEATHS = 8
+"""Workers for each place in the crew that may end, one after the other, without any task taken."""
 LOSSES = 8
 """Times that the queue of a job is made again."""
 SPARE = 10.0
@@ -90,7 +92,8 @@ def run(
     with finished(functions, job), closing(_queue(functions.places, job.name.job)) as queue:
         queue.create(len(program))
         queue.offer(range_tasks(program, program.leaves()))
-        crew = Crew(functions, min(len(program), functions.function.concurrency), worker_event(job.name, width))
+        size = min(len(program), functions.function.concurrency)
+        crew = Crew(functions, queue, size, worker_event(job.name, width))
         begun(job)
         _wait(job, queue, lambda: crew.recruited() or look(), wishes.progress, LOSSES)
         return delivered(functions, job, storage)
@@ -109,16 +112,23 @@ def worker_event(name: JobName, width: int) -> bytes:
 class Crew:
     """The workers of a job, as its client sees them."""
 
-    def __init__(self, functions: LocalFunctions, size: int, event: bytes) -> None:
-        self._functions, self._size, self._event = functions, size, event
+    def __init__(self, functions: LocalFunctions, queue: Queue, size: int, event: bytes) -> None:
+        self._functions, self._queue, self._size, self._event = functions, queue, size, event
+        self._taken = self._vain = 0
+        """Tasks handed out when workers were last too few, and workers invoked since another was."""
         functions.places.invoker().invoke([event] * size)
 
     def recruited(self) -> str:
-        """Invoke as many workers as there are too few."""
+        """Invoke as many workers as there are too few; why not, if many have ended that had taken no task."""
         state: Mapping[str, Any] = self._functions.counts()
         missing = self._size - len(state["busy"]) - state["waiting"]
-        if missing > 0:
-            self._functions.places.invoker().invoke([self._event] * missing)
+        if missing <= 0:
+            return ""
+        before, self._taken = self._taken, self._queue.read().taken
+        self._vain = missing + (self._vain if self._taken == before else 0)
+        if self._vain > DEATHS * self._size:
+            return f"its workers end before they take a task; the service says {state['last_error'] or 'nothing'}"
+        self._functions.places.invoker().invoke([self._event] * missing)
         return ""
 
 

@@ -49,6 +49,8 @@ class Progress:
     """Why it failed."""
     done: int
     """Tasks that were completed."""
+    taken: int
+    """Times that a task was handed out."""
 
 
 class Queue:
@@ -125,8 +127,8 @@ class Queue:
 
     def read(self) -> Progress:
         """What the job is at."""
-        state, story, done = self._run(READ, [])
-        return Progress(State(text(state)), to_story(text(story)), int(done))
+        state, story, done, taken = self._run(READ, [])
+        return Progress(State(text(state)), to_story(text(story)), int(done), int(taken))
 
     def wait(self, seconds: float) -> None:
         """Return when there may be something to take, or after so many seconds."""

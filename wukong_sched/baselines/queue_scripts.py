@@ -77,6 +77,7 @@ while #taken < most do
             return false
         end
         call('ZADD', leases, expiry(seconds), task)
+        call('HINCRBY', job, 'taken', 1)
         taken[#taken + 1] = task
     end
 end
@@ -157,8 +158,8 @@ return 1
 """
 
 READ = """
-local values = call('HMGET', job, 'state', 'story')
-return {values[1] or 'missing', values[2] or '', call('SCARD', done)}
+local values = call('HMGET', job, 'state', 'story', 'taken')
+return {values[1] or 'missing', values[2] or '', call('SCARD', done), tonumber(values[3] or 0)}
 """
 
 

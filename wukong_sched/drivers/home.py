@@ -3,7 +3,8 @@
 A home is a directory that only its owner may enter. A process of its own, the *keeper*, holds the functions as any
 client does, and writes where they are, and the key, into a file that only the owner may read. Whoever comes later
 joins. The keeper holds a lock on the home for as long as it lives, so it is found out if it was killed; its functions,
-their stores and their results have gone with it then. After some time without work it ends, and leaves nothing.
+their stores and their results have gone with it then. So they have if the service or its Valkey was killed: the keeper
+ends what is left, and whoever comes starts another. After some time without work it ends, and leaves nothing.
 
 Functions import what the keeper's first client could import.
 """
@@ -28,10 +29,11 @@ from typing import Any
 from wukong_sched.drivers.functions import GRACE, LEASE, LocalFunctions, Running
 from wukong_sched.errors import InfrastructureError
 from wukong_sched.functions.endpoint import Endpoint
-from wukong_sched.functions.local import import_path
+from wukong_sched.functions.local import LocalService, import_path
 from wukong_sched.functions.local_invoker import LocalInvoker
 from wukong_sched.functions.places import Addresses, Places
 from wukong_sched.functions.settings import FunctionSettings
+from wukong_sched.services.valkey import Valkey, alive
 
 MODULE = "wukong_sched.drivers.home"
 LOCK, FACTS = "lock", "functions.json"
@@ -56,6 +58,10 @@ class Facts:
 
     pid: int
     """Of the keeper."""
+    service: int
+    """Process of the function service."""
+    valkey: int
+    """Process of the server."""
     port: int
     access_key: str = field(repr=False)
     name: str
@@ -70,6 +76,10 @@ class Facts:
     """MB of one function."""
     timeout: float
     """Seconds of one invocation."""
+
+    def is_whole(self) -> bool:
+        """Whether the processes that the keeper holds live."""
+        return alive(self.service) and alive(self.valkey)
 
     def limits(self) -> Mapping[str, str]:
         """What whoever comes must have asked for."""
@@ -87,15 +97,16 @@ def limits(shape: str, memory: int, timeout: float) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Functions that a keeper holds."""
+    """One of the processes that a keeper holds, and the way to the functions."""
 
     home: Path
+    pid: int
     endpoint: Endpoint
     directory: Path
 
     def is_running(self) -> bool:
-        """Whether the keeper lives."""
-        return is_kept(self.home)
+        """Whether it lives, and a keeper does; of another keeper, it would not."""
+        return is_kept(self.home) and alive(self.pid)
 
 
 class HomeFunctions(LocalFunctions):
@@ -120,13 +131,15 @@ class HomeFunctions(LocalFunctions):
         self._agree(facts)
         self.key = bytes.fromhex(facts.key)
         endpoint = Endpoint(facts.port, facts.access_key, facts.name)
-        kept = Joined(self.home, endpoint, Path(facts.directory))
+        service, valkey = (
+            Joined(self.home, pid, endpoint, Path(facts.directory)) for pid in (facts.service, facts.valkey)
+        )
         addresses = Addresses(facts.redis, facts.objects, LEASE, GRACE, facts.shape)
         with contextlib.ExitStack() as stack:
             stack.callback(endpoint.close)
             places = Places(addresses, LocalInvoker(endpoint, facts.room), self._classes)
             stack.callback(places.close)
-            return Running(kept, places, kept, stack.pop_all())
+            return Running(service, places, valkey, stack.pop_all())
 
     def _ended(self) -> str:
         why = "by a signal, or after some time without work (with sarray the setting functions.linger)"
@@ -213,12 +226,13 @@ def _lock(home: Path, kind: int) -> Iterator[bool]:
 
 
 def found(home: Path) -> Facts | None:
-    """Where the functions of a home are, if somebody keeps them."""
+    """Where the functions of a home are, if somebody keeps them, and they are whole."""
     try:
         text = (home / FACTS).read_text()
     except FileNotFoundError:
         return None
-    return Facts(**json.loads(text)) if is_kept(home) else None
+    facts = Facts(**json.loads(text))
+    return facts if is_kept(home) and facts.is_whole() else None
 
 
 def end(home: Path, seconds: float = 20.0) -> None:
@@ -250,27 +264,31 @@ def keep(home: Path, function: FunctionSettings, shape: str, linger: float) -> N
 
 def _keep(home: Path, function: FunctionSettings, shape: str, linger: float) -> None:
     with LocalFunctions(function, (), shape) as functions:
+        running = functions.running
         try:
-            _write(home, functions)
-            _linger(home, functions, linger)
+            _write(home, functions, running)
+            _linger(home, running, linger)
         finally:
             (home / FACTS).unlink(missing_ok=True)
 
 
-def _write(home: Path, functions: LocalFunctions) -> None:
-    endpoint, addresses = functions.service.endpoint, functions.places.addresses
-    function = functions.function
+def _write(home: Path, functions: LocalFunctions, running: Running) -> None:
+    function, service, server, places = functions.function, running.service, running.valkey, running.places
+    assert isinstance(service, LocalService) and isinstance(server, Valkey)
+    endpoint, addresses = service.endpoint, places.addresses
     facts = Facts(
         os.getpid(),
+        service.process.pid,
+        server.pid,
         endpoint.port,
         endpoint.access_key,
         endpoint.name,
         addresses.redis,
         addresses.objects,
-        str(functions.directory),
+        str(service.directory),
         functions.shape,
         functions.key.hex(),
-        functions.places.invoker().room,
+        places.invoker().room,
         function.memory,
         function.timeout,
     )
@@ -280,12 +298,14 @@ def _write(home: Path, functions: LocalFunctions) -> None:
     aside.rename(home / FACTS)
 
 
-def _linger(home: Path, functions: LocalFunctions, seconds: float) -> None:
-    """Return when nothing has run, and nobody has come, for so many seconds."""
+def _linger(home: Path, running: Running, seconds: float) -> None:
+    """Return when nothing has run, and nobody has come, for so many seconds, or when a process of theirs has ended."""
     used, before = time.time(), -1
     while time.time() - used < seconds:
         time.sleep(min(LOOK, seconds / 10))
-        state: dict[str, Any] = functions.service.endpoint.state()
+        if not running.is_whole():
+            return
+        state: dict[str, Any] = running.service.endpoint.state()
         if state["busy"] or state["waiting"] or state["invocations"] != before:
             used, before = time.time(), state["invocations"]
         with contextlib.suppress(FileNotFoundError):

@@ -65,7 +65,12 @@ def control_group(name: str, nbytes: int) -> ControlGroup | None:
 
 
 def kill_group(leader: int) -> None:
-    """End whatever is left of the group of processes that this one has begun, whether it is alive or not."""
+    """End whatever is left of the group of processes that this one has begun, whether it is alive or not.
+
+    ValueError for what leads no group of its own: the kernel takes 0 for the caller's group, and 1 for all processes.
+    """
+    if leader < 2:
+        raise ValueError(f"{leader} is not the id of a process that can have begun a group")
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 

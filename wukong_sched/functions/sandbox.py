@@ -106,7 +106,13 @@ class Sandbox:
         return self.invocation is None and self._waiting is None
 
     async def start(self) -> None:
-        """Open its port and start its process."""
+        """Open its port and have its process started."""
+        try:
+            await self._start()
+        except OSError as error:
+            self.refused(str(error))
+
+    async def _start(self) -> None:
         self._server, port = await listen(self._answer, self.settings.synchronous_payload + (1 << 20))
         if self._closed:
             self._server.close()
@@ -208,14 +214,22 @@ class Sandbox:
         self.kill()
 
     def kill(self) -> None:
-        """End the process, with those that it has started; `ended` follows."""
+        """End the process, with those that it has started, or else what it is to be forked from; `ended` follows."""
         if self.pid:
             kill(self.pid)
+        else:
+            self._template.kill()
+
+    def refused(self, reason: str) -> None:
+        """The system does not let it have a process."""
+        self._failure = error_body("Sandbox.ForkError", f"a process for a function could not be started: {reason}")
+        self.ended(1)
 
     def ended(self, status: int) -> None:
-        """Its process is gone; those that it has started go with it."""
-        kill_group(self.pid)
-        self.pid = 0
+        """Its process is gone, if there ever was one; those that it has started go with it."""
+        if self.pid:
+            kill_group(self.pid)
+            self.pid = 0
         self.close()
         id = self.invocation.id if self.invocation else ""
         how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

@@ -203,10 +203,15 @@ class Submitted:
         return {program_key(job): self.signed, began_key(job): [began], **self.beside}
 
     def cause(self) -> BaseException | None:
-        """The exception that ended the job."""
+        """The exception that ended the job; None if it cannot be loaded here: its story says what it was."""
         key = cause_key(self.name.job)
         found = self.cloud.objects().get([key])
-        cause: Any = signed.verify(found[key], self.key, key) if key in found else None
+        try:
+            cause: Any = signed.verify(found[key], self.key, key) if key in found else None
+        except signed.SignatureError:
+            raise
+        except (Exception, SystemExit):  # whatever loading somebody's classes raises
+            return None
         return cause if isinstance(cause, BaseException) else None
 
     def blocks(self, trouble: Callable[[], str] = lambda: "") -> Iterator[dict[Tile, Any]]:

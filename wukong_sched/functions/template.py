@@ -28,8 +28,11 @@ class Child(Protocol):
     def begun(self, pid: int) -> None:
         """The process runs."""
 
+    def refused(self, reason: str) -> None:
+        """The system does not let it have a process."""
+
     def ended(self, status: int) -> None:
-        """The process is gone, with this exit status; below 0: by a signal."""
+        """The process is gone, or never began, with this exit status; below 0: by a signal."""
 
 
 class Template:
@@ -61,7 +64,8 @@ class Template:
             self._start()
         assert self._line is not None
         self._coming[port] = child
-        socket.send_fds(self._line, [REQUEST.pack(port)], [line.fileno()])
+        with contextlib.suppress(ConnectionError):  # the template is gone, as `_hear` is about to find out
+            socket.send_fds(self._line, [REQUEST.pack(port)], [line.fileno()])
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -95,20 +99,29 @@ class Template:
         whole = len(self._buffer) // NEWS.size * NEWS.size
         news, self._buffer = self._buffer[:whole], self._buffer[whole:]
         for port, pid, status in NEWS.iter_unpack(news):
-            if port:
+            if port and pid:
                 self._children[pid] = self._coming.pop(port)
                 self._children[pid].begun(pid)
+            elif port:
+                self._coming.pop(port).refused(os.strerror(status))
             else:
                 self._children.pop(pid).ended(status)
 
     def _lose(self) -> None:
-        """The template is gone, and its children with it; the next spawn starts another."""
+        """The template is gone, its children with it, and those to come as it went; the next spawn starts another."""
+        assert self._process is not None
+        process, coming, children = self._process, self._coming, self._children
+        self._coming, self._children = {}, {}
         self.close()
-        children = [*self._coming.values(), *self._children.values()]
-        self._coming.clear()
-        self._children.clear()
-        for child in children:
+        for child in coming.values():
+            child.ended(process.returncode)
+        for child in children.values():
             child.ended(KILLED)
+
+    def kill(self) -> None:
+        """End all processes; each child hears of its own end."""
+        if self._process is not None:
+            self._process.kill()
 
     def close(self) -> None:
         """End all processes; nobody hears of it."""

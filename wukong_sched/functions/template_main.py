@@ -26,7 +26,8 @@ from wukong_sched.functions.limits import end_with_parent, kill, limit_data
 REQUEST = struct.Struct("<i")
 """Port of the sandbox to start."""
 NEWS = struct.Struct("<iii")
-"""Port and pid of a sandbox that started, 0; or 0, pid and exit status (below 0: a signal) of one that ended."""
+"""Port and pid of a sandbox that started, 0; or port, 0 and the system's error of one that could not be forked; or
+0, pid and exit status (below 0: a signal) of one that ended."""
 EARLY = (
     "awslambdaric",
     "awslambdaric.lambda_context",
@@ -86,12 +87,16 @@ class Template:
         if not data:
             return False
         (port,) = REQUEST.unpack(data)
-        pid = os.fork()
-        if not pid:
-            self._become(port, lines[0])
+        try:
+            pid = os.fork()
+        except OSError as error:  # no room for another process; the others go on
+            self._tell(port, 0, error.errno or 0)
+        else:
+            if not pid:
+                self._become(port, lines[0])
+            self._children.add(pid)
+            self._tell(port, pid, 0)
         os.close(lines[0])
-        self._children.add(pid)
-        self._tell(port, pid, 0)
         return True
 
     def _reap(self) -> None:

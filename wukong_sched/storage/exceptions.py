@@ -74,7 +74,7 @@ def _later(error: BaseException) -> dict[str, Any]:
     kind = type(error)
     try:
         made = _fields(_rebuilt(kind, _base(kind).__reduce__(error)[1], None))
-    except Exception:  # its class did without that, and left arguments which it does not take
+    except (Exception, SystemExit):  # its class did without that, and left arguments which it does not take
         return {}
     return {name: value for name, value in _fields(error).items() if made.get(name) is not value}
 
@@ -120,7 +120,7 @@ def portable(error: BaseException) -> Any:
         try:
             if is_right(pickled.loads(pickled.dumps(candidate)), error):
                 return candidate
-        except Exception:  # whatever an exception's own pickling raises
+        except (Exception, SystemExit):  # whatever an exception's own pickling raises
             continue
     # Its own text may be an error too, which `traceback` knows.
     return RuntimeError("".join(traceback.format_exception_only(error)).strip())
