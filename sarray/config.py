@@ -337,7 +337,11 @@ def _refuse_misspelt(names: Iterable[str]) -> None:
 
 def _files() -> tuple[str, ...]:
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return os.path.join(home, "sarray", "config.toml"), os.path.join(os.getcwd(), "sarray.toml")
+    own = os.path.join(home, "sarray", "config.toml")
+    try:
+        return own, os.path.join(os.getcwd(), "sarray.toml")
+    except FileNotFoundError:  # somebody removed the current directory
+        return (own,)
 
 
 def _stamp(path: str) -> tuple[str, int, int] | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from wukong_sched.causes import Left
 from wukong_sched.futures.arguments import filled, replaced
-from wukong_sched.futures.parcel import TRAVELS, Failed, Parcel, packed
+from wukong_sched.futures.parcel import TRAVELS, Failed, Parcel, Returned, packed
 from wukong_sched.storage import pickled
 
 
@@ -43,34 +43,26 @@ class Noted:
     def packed(self) -> Sent:
         """The body for other processes; raises what its pickling raises."""
         try:
-            parcel = Parcel(self.__name__, pickled.dumps_by_value(self._function), packed(*self._arguments))
+            return Sent(self.__name__, pickled.dumps_by_value(self._function), packed(*self._arguments))
         except Exception as error:  # whatever the pickling of the function or an argument raises
             error.add_note(TRAVELS)
             raise
-        return Sent(parcel)
 
 
-class Sent:
+class Sent(Parcel):
     """A body in another process: what the call raises ends the job, as it does here."""
 
-    __slots__ = ("_parcel",)
-
-    def __init__(self, parcel: Parcel) -> None:
-        self._parcel = parcel
-
-    def __reduce__(self) -> tuple[type[Sent], tuple[Parcel]]:
-        return Sent, (self._parcel,)
+    __slots__ = ()
 
     def __call__(self, *values: Any) -> Any:
-        found = self._parcel(*values)
+        found = super().__call__(*values)
         if isinstance(found, Failed) and all(found is not value for value in values):
             raise Left(found)
         return found
 
-    @property
-    def __name__(self) -> str:
-        """The function's."""
-        return self._parcel.__name__
+    def leaves(self, value: Any) -> Returned:
+        """The result itself: nobody changes what delayed calls return, so it need not be pickled to stay what it is."""
+        return Returned(value)
 
 
 def _in_order(value: Any) -> Any:

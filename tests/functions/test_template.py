@@ -15,8 +15,9 @@ from tests.functions.processes import until
 from tests.functions.test_jobs import expected, left, wanted
 from tests.functions.test_service import failure
 from wukong_sched.drivers.functions import LocalFunctions
-from wukong_sched.functions.local import import_path, start_service
+from wukong_sched.functions.local import start_service
 from wukong_sched.functions.settings import FunctionSettings
+from wukong_sched.storage.pickled import import_path
 
 ENDS_ONCE = """
 import os, pathlib

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import OrderedDict, defaultdict, deque
 from concurrent.futures import Future
-from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -21,12 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wukong_sched.delayed import compute, delayed
-from wukong_sched.drivers import serial
 from wukong_sched.futures import FunctionExecutor
 from wukong_sched.futures.arguments import Slot, filled, replaced, slotted
-from wukong_sched.futures.away import Deliveries, Parcels
+from wukong_sched.futures.away import Parcels
 from wukong_sched.futures.calls import Call
-from wukong_sched.storage.memory import MemoryStorage
 
 PATIENCE = 60.0
 """Seconds after which a test gives up."""
@@ -243,70 +240,6 @@ def test_each_call_may_change_the_array_that_it_is_given() -> None:
         futures = [pool.submit(doubled, two, {"x": big}) for _ in range(20)]
         assert [future.result(PATIENCE) for future in futures] == [(120_000.0, True)] * 20
     assert float(big.sum()) == 60_000.0
-
-
-class Marked:
-    """Tells whether it travelled."""
-
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        return str, ("travelled",)
-
-
-def added(value: Any) -> list[float]:
-    """The elements, after one was added to the first of them in place."""
-    value[0] += 1
-    return list(value)
-
-
-def run_here(calls: list[Call], directory: Path) -> list[Any]:
-    """What calls return if one function runs them all; nobody holds the futures of those whose number is negative."""
-    held = [call.future for call in calls if call.number >= 0]
-    parcels = Parcels(calls, directory)
-    calls.clear()
-    program, storage = parcels.program(), MemoryStorage()
-    assert program is not None
-    serial.run(program, storage)
-    for tile, block in storage.get(list(program.wanted())).items():
-        Deliveries(parcels).put({tile: block})
-    return [future.result(0) for future in held]
-
-
-@pytest.mark.parametrize("data", [[1.0, 2.0], deque([1.0, 2.0]), np.array([1.0, 2.0]), np.array([1.0, 2.0], object)])
-def test_what_calls_change_in_place_no_other_sees(data: Any, tmp_path: Path) -> None:
-    first = Call(0, copy, (data,), {})
-    second = Call(1, copy, (first.future,), {})
-    last = [Call(number, added, (need.future,), {}) for number, need in enumerate([first] * 3 + [second] * 2, 2)]
-    found = run_here([first, second, *last], tmp_path)
-    assert list(found[0]) == list(found[1]) == list(data)
-    assert found[2:] == [added(copy(data))] * 5
-
-
-@pytest.mark.parametrize("held", [True, False])
-@pytest.mark.parametrize("takers", [1, 2])
-def test_what_is_for_one_call_alone_is_handed_on_as_it_is(held: bool, takers: int, tmp_path: Path) -> None:
-    made = Call(0 if held else -1, Marked, (), {})
-    calls = [made, *(Call(number, lambda value: type(value).__name__, (made.future,), {}) for number in range(takers))]
-    del made
-    assert run_here(calls, tmp_path)[held:] == (["str"] if held or takers > 1 else ["Marked"]) * takers
-
-
-def test_what_cannot_be_pickled_is_the_same_for_all_in_one_process(tmp_path: Path) -> None:
-    made = Call(-1, threading.Lock, (), {})
-    calls = [
-        made,
-        *(Call(number, lambda lock: lock.acquire(blocking=False), (made.future,), {}) for number in range(3)),
-    ]
-    del made
-    assert sorted(run_here(calls, tmp_path)) == [False, False, True]
-
-
-@pytest.mark.parametrize("data", [[1.0, 2.0], np.array([1.0, 2.0])])
-def test_results_that_calls_in_functions_change_come_back_as_they_were(data: Any) -> None:
-    with FunctionExecutor("functions", workers=1) as pool:
-        first = pool.submit(copy, data)
-        last = [pool.submit(added, first) for _ in range(4)]
-        assert [future.result(PATIENCE) for future in last] == [[2.0, 2.0]] * 4
-        assert list(first.result(PATIENCE)) == [1.0, 2.0]
 
 
 def test_whoever_is_told_of_progress_may_submit() -> None:

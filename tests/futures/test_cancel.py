@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from wukong_sched.drivers import serial
 from wukong_sched.errors import InfrastructureError
 from wukong_sched.futures import CallFuture, FunctionExecutor, away, here
+from wukong_sched.futures.away import Deliveries, Parcels
 from wukong_sched.futures.calls import Call
 from wukong_sched.futures.tickets import MOST, Tickets
 from wukong_sched.futures.waiting import Waiting
+from wukong_sched.storage.memory import MemoryStorage
 
 PATIENCE = 120.0
 """Seconds after which a test gives up."""
@@ -80,6 +83,49 @@ def test_what_needs_a_cancelled_and_a_failed_call_is_cancelled(
         assert isinstance(failed.exception(PATIENCE), ZeroDivisionError)
         assert last in wait([last], PATIENCE).done and last.cancelled()
     assert sorted(tmp_path.iterdir()) == [gate, gate.with_suffix(".begun")]
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_what_failed_before_waits_for_the_other_needs_of_a_job(is_cancelled: bool, tmp_path: Path) -> None:
+    failed, other = CallFuture(), Call(0, abs, (-1,), {})
+    failed.set_exception(ZeroDivisionError("before"))
+    last = [Call(number, max, (failed, other.future), {}) for number in (1, 2)]
+    futures = [call.future for call in last]
+    parcels, storage = Parcels([other, *last], tmp_path), MemoryStorage()
+    assert not any(future.done() for future in futures)
+    assert not is_cancelled or other.future.cancel()
+    program = parcels.program()
+    assert program is not None
+    assert len(program.inputs(program.task_of(1))) == 2
+    serial.run(program, storage)
+    Deliveries(parcels).put(storage.get(list(program.wanted())))
+    expected = (True, None) if is_cancelled else (False, "before")
+    assert [(f.cancelled(), None if f.cancelled() else str(f.exception(0))) for f in futures] == [expected] * 2
+
+
+@pytest.mark.parametrize("kind", ["threads", "functions"])
+def test_of_what_failed_before_and_now_the_first_is_raised(kind: str) -> None:
+    with FunctionExecutor(kind, workers=1) as pool:
+        before = pool.submit(divmod, 1, 0)
+        assert isinstance(before.exception(PATIENCE), ZeroDivisionError)
+        now = pool.submit(int, "no number")
+        both = pool.submit(max, before, now), pool.submit(max, now, before)
+        assert [type(each.exception(PATIENCE)) for each in both] == [ZeroDivisionError, ValueError]
+
+
+@pytest.mark.parametrize("kind", ["threads", "functions"])
+def test_what_failed_before_hides_no_cancelled_call(kind: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with FunctionExecutor(kind, workers=1) as pool:
+        failed = pool.submit(divmod, 1, 0)
+        assert isinstance(failed.exception(PATIENCE), ZeroDivisionError)
+        pool.submit(hold, gate)
+        until(gate.with_suffix(".begun").exists)
+        cancelled = pool.submit(leave, tmp_path / "left")
+        both = pool.submit(max, failed, cancelled)
+        assert cancelled.cancel()
+        gate.touch()
+        assert both in wait([both], PATIENCE).done and both.cancelled()
 
 
 def test_shutdown_can_cancel_what_a_running_job_has_not_begun(tmp_path: Path) -> None:

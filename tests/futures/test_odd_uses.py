@@ -18,6 +18,7 @@ import pytest
 
 from wukong_sched.drivers.named import local_functions
 from wukong_sched.futures import FunctionExecutor
+from wukong_sched.machine import processors
 
 PATIENCE = 60.0
 """Seconds after which a test gives up."""
@@ -85,6 +86,22 @@ def test_workers_are_counted(option: str) -> None:
             FunctionExecutor(**{option: few})  # type: ignore[arg-type]
     with FunctionExecutor(**{option: np.int64(3)}) as executor:  # type: ignore[arg-type]
         assert repr(executor) == "FunctionExecutor('threads', workers=3)"
+
+
+def test_a_number_alone_is_that_of_threads() -> None:
+    with FunctionExecutor(4) as executor:
+        assert repr(executor) == "FunctionExecutor('threads', workers=4)"
+        assert list(executor.map(abs, [-1, 2])) == [1, 2]
+    with FunctionExecutor(np.int64(3)) as executor, FunctionExecutor(None) as usual:
+        assert (executor.workers, usual.workers) == (3, processors())
+    assert repr(FunctionExecutor(None, 2)) == repr(FunctionExecutor(None, max_workers=2)) == repr(FunctionExecutor(2))
+    with pytest.raises(ValueError, match="max_workers must be greater than 0, got 0"):
+        FunctionExecutor(0)
+    with pytest.raises(TypeError, match=r"max_workers must be an integer, got 2\.5"):
+        FunctionExecutor(2.5)  # type: ignore[arg-type]
+    for twice in ({"workers": 4}, {"max_workers": 4}):
+        with pytest.raises(TypeError, match=r"3 .*twice.*FunctionExecutor\(\"threads\", workers=3\)"):
+            FunctionExecutor(3, **twice)
 
 
 def test_nothing_gives_nothing(pool: FunctionExecutor) -> None:
@@ -162,6 +179,21 @@ os.wait()
 print(executor.submit(abs, -4).result())
 """
     assert script(code) == ["True", "3", "4"]
+
+
+def test_calls_run_though_the_current_directory_was_removed() -> None:
+    code = """
+import os, sys, tempfile
+sys.path += [os.getcwd()]
+os.chdir(gone := tempfile.mkdtemp())
+os.rmdir(gone)
+import sarray
+from wukong_sched.futures import FunctionExecutor
+for kind in ("threads", "functions"):
+    with FunctionExecutor(kind, workers=1) as executor:
+        print(executor.submit(abs, -1).result(), sarray.ones(3).sum().compute(executor=kind))
+"""
+    assert script(code) == ["1 3.0", "1 3.0"]
 
 
 def test_an_interrupt_of_the_whole_group_ends_no_function() -> None:

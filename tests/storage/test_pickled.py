@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fnmatch
 import subprocess
 import sys
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
+
+from wukong_sched.storage import pickled
 
 LOCKED = "import threading\nLOCK = threading.Lock()\n"
 OWN = """
@@ -46,7 +50,7 @@ if __name__ == "__main__":
     given = own.Point(3), own.Color.RED, own.fails
     with FunctionExecutor("functions", workers=1) as executor:
         print(executor.submit(same, *given).result())
-        print(executor.submit(lambda x: x is own.NOTHING, executor.submit(own.nothing)).result())
+        print(executor.submit(lambda found: found() is own.NOTHING, own.nothing).result())
     print(delayed(same)(*given).compute(executor="functions", workers=1))
 """
 EDITED = """
@@ -77,6 +81,39 @@ if __name__ == "__main__":
         import beside
         print(executor.submit(own.scaled, 10).result(), executor.submit(beside.twice, 10).result())
 """
+CACHED = """
+import functools
+import own
+from wukong_sched.futures import FunctionExecutor
+
+@functools.lru_cache(maxsize=7, typed=True)
+def cached(x):
+    return x + 1
+
+@functools.cache
+def fibonacci(n):
+    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+class Kind:
+    @functools.lru_cache
+    def method(self, x):
+        return x + 2
+    @staticmethod
+    @functools.cache
+    def static(x):
+        return x + 3
+
+def uses(x):
+    return cached(x), cached(x), cached.cache_info().hits, cached.cache_parameters()
+
+if __name__ == "__main__":
+    with FunctionExecutor("functions", workers=1) as executor:
+        print(executor.submit(cached, 1).result(), executor.submit(uses, 1).result())
+        print(executor.submit(fibonacci, 90).result())
+        print(executor.submit(Kind().method, 1).result(), executor.submit(Kind.static, 1).result())
+        print(executor.submit(functools.cache(lambda x: x + 4), 1).result(), executor.submit(own.kept, 1).result())
+"""
+KEPT = "import functools\nTHREE = 3\n@functools.cache\ndef kept(x):\n    return x + THREE\n"
 
 
 def printed(directory: Path, script: str) -> list[str]:
@@ -114,3 +151,34 @@ def test_edited_modules_that_cannot_travel_are_the_same_everywhere(tmp_path: Pat
     script = script.replace("print(executor", "print(executor.submit(own.fails, 1).exception(), executor", 1)
     lines = printed(tmp_path, script.replace("import own as again", "again = own"))
     assert lines == ["1 (True, True, True, True)", "True", "(True, True, True, True)"]
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+def test_functions_with_a_cache_travel(tmp_path: Path, is_found: bool) -> None:
+    place = tmp_path if is_found else tmp_path / "later"
+    place.mkdir(exist_ok=True)
+    (place / "own.py").write_text(KEPT)
+    later = "import sys, pathlib\nimport wukong_sched.storage.pickled\n"
+    later += "sys.path.append(str(pathlib.Path(__file__).parent / 'later'))\n"
+    lines = printed(tmp_path, later + CACHED)
+    assert lines == ["2 (2, 2, 1, {'maxsize': 7, 'typed': True})", "2880067194370816120", "3 4", "5 4"]
+
+
+def test_functions_with_a_cache_that_can_be_imported_are_the_same_where_they_are_loaded() -> None:
+    function = fnmatch._compile_pattern  # type: ignore[attr-defined]
+    assert pickled.loads(pickled.dumps(function)) is function
+
+
+def test_functions_with_a_cache_need_no_name() -> None:
+    found = pickled.loads(pickled.dumps(cache(partial(pow, 2))))
+    assert (found(3), found(3), found.cache_info().hits) == (8, 8, 1)
+
+
+def test_a_function_with_a_cache_calls_itself_where_it_is_loaded() -> None:
+    @cache
+    def factorial(n: int) -> int:
+        return n * factorial(n - 1) if n else 1
+
+    found = pickled.loads(pickled.dumps(factorial))
+    assert (found(5), found.cache_info().currsize, factorial.cache_info().currsize) == (120, 6, 0)
+    assert found.__wrapped__.__closure__[0].cell_contents is found

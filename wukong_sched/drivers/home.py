@@ -29,11 +29,12 @@ from typing import Any
 from wukong_sched.drivers.functions import GRACE, LEASE, LocalFunctions, Running
 from wukong_sched.errors import InfrastructureError
 from wukong_sched.functions.endpoint import Endpoint
-from wukong_sched.functions.local import LocalService, import_path
+from wukong_sched.functions.local import LocalService
 from wukong_sched.functions.local_invoker import LocalInvoker
 from wukong_sched.functions.places import Addresses, Places
 from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.services.valkey import Valkey, alive
+from wukong_sched.storage.pickled import import_path
 
 MODULE = "wukong_sched.drivers.home"
 LOCK, FACTS = "lock", "functions.json"

@@ -18,6 +18,7 @@ from wukong_sched.errors import InfrastructureError
 from wukong_sched.functions.endpoint import Endpoint
 from wukong_sched.functions.settings import FunctionSettings
 from wukong_sched.services.forked import by, hold_alone
+from wukong_sched.storage.pickled import import_path
 
 MODULE = "wukong_sched.functions"
 LOG = "functions.log"
@@ -46,11 +47,6 @@ class LocalService:
     def is_running(self) -> bool:
         """Whether the service's process lives."""
         return self.process.poll() is None
-
-
-def import_path() -> tuple[str, ...]:
-    """The directories that this process imports from, for functions that shall find the same modules."""
-    return tuple(dict.fromkeys(os.path.abspath(entry or os.curdir) for entry in sys.path))
 
 
 def private_path() -> Path:

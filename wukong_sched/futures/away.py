@@ -53,8 +53,8 @@ class Parcels:
         self.tickets = Tickets(len(calls), directory)
         self._functions: dict[int, tuple[Any, bytes]] = {}
         self._tasks: dict[int, Any] = {}
-        self._lent: dict[int, int] = {}
-        """The key of an array among the program's data, by the array's id."""
+        self._keys: dict[int, int] = {}
+        """The keys of data of the program, by the id of the object that each stands for."""
         self._numbers: dict[CallFuture, int] = {}
         self._places: dict[int, int] = {}
         """The call's number for each task of the program."""
@@ -73,8 +73,9 @@ class Parcels:
     def _pack(self, call: Call, place: int, ticket: Ticket) -> None:
         try:
             function = self._function(call.function)
-            arguments, needed = call.partly_given(self._numbers)
-            arguments, lent = self._lend(arguments, len(needed))
+            arguments, needs = call.partly_given()
+            arguments, lent = self._lend(arguments, len(needs))
+            needed = [self._number(need) for need in needs]
             parcel = Parcel(name_of(call.function), function, packed(*arguments), ticket)
         except Exception as error:  # whatever the pickling of the function or an argument raises
             error.add_note(TRAVELS)
@@ -96,12 +97,21 @@ class Parcels:
                 return no_future(part)
             if part.nbytes < LARGE or part.dtype.hasobject:
                 return part
-            key = self._lent.setdefault(id(part), ~len(self._lent))  # below every call's number
-            self._tasks.setdefault(key, Lent(part))
-            return slots.setdefault(key, Slot(first + len(slots)))
+            return slots.setdefault(self._data(part, Lent), Slot(first + len(slots)))
 
         args, kwargs = replaced(arguments, leaf)
         return (args, kwargs), list(slots)
+
+    def _number(self, need: CallFuture) -> int:
+        """The key of a call of this job, or of what one raised that failed before."""
+        return self._numbers[need] if need in self._numbers else self._data(need.exception(), Failed)
+
+    def _data(self, value: Any, kind: Callable[[Any], Any]) -> int:
+        """The key, below every call's number, of what stands for this object among the program's data."""
+        key = self._keys.setdefault(id(value), ~len(self._keys))
+        if key not in self._tasks:
+            self._tasks[key] = kind(value)
+        return key
 
     def _function(self, function: Callable[..., Any]) -> bytes:
         known = self._functions.get(id(function))
@@ -126,7 +136,7 @@ class Parcels:
             return self._tasks
         takers.update(wanted)
         shared = {number for number, count in takers.items() if count > 1}
-        return {number: _shared(number, task, shared) for number, task in self._tasks.items()}
+        return {number: _sharing(task, shared) for number, task in self._tasks.items()}
 
     def future(self, tile: Tile) -> CallFuture | None:
         """Whoever waits for a tile; nobody, once it was delivered."""
@@ -164,13 +174,13 @@ class Parcels:
                 future.set_exception(error)
 
 
-def _shared(number: int, task: Any, shared: set[int]) -> Any:
+def _sharing(task: Any, shared: set[int]) -> Any:
     """The task of a call, or data, as it is among others."""
     if type(task) is not tuple:
         return task
     parcel, *needs = task
-    theirs = frozenset(place for place, need in enumerate(needs) if need in shared)
-    return (parcel.sharing(number in shared, theirs), *needs) if theirs or number in shared else task
+    places = frozenset(place for place, need in enumerate(needs) if need in shared)
+    return (parcel.sharing(places), *needs) if places else task
 
 
 def _is_awaited(future: CallFuture) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from concurrent.futures import Future
 from concurrent.futures._base import CANCELLED, FINISHED, LOGGER, PENDING, RUNNING
 from itertools import islice
@@ -161,24 +161,29 @@ class Call:
         return args, kwargs
 
     def starts_away(self, here: Container[CallFuture], ticket: Ticket) -> bool:
-        """As `starts`, for a call whose other needs are in the same job; it is pending until its ticket says more."""
+        """As `starts`, for a call whose other needs are in the same job; it is pending until its ticket says more.
+
+        If a need failed before and others are in the job, one of those may still be cancelled, and then the call is.
+        """
         outside = [need for need in self.needs if need not in here]
         if not self.future.goes_away(ticket) or any(need.cancelled() for need in outside):
             self.future.drop()
             return False
         failed = next((error for need in outside if (error := need.exception())), None)
-        if failed is not None and self.future.starts():
+        if failed is None or len(outside) < len(self.needs):
+            return True
+        if self.future.starts():
             self.future.set_exception(failed)
-        return failed is None
+        return False
 
-    def partly_given(self, numbers: Mapping[CallFuture, int]) -> tuple[Arguments, list[int]]:
-        """The arguments with what is there filled in, and the numbers of the calls that the slots left stand for."""
-        inner = [need for need in self.needs if need in numbers]
-        slots = {need: Slot(place) for place, need in enumerate(inner)}
+    def partly_given(self) -> tuple[Arguments, list[CallFuture]]:
+        """The arguments with all results that are there filled in, and the needs that the slots left stand for."""
         if not self.needs:
             return self.arguments, []
-        args, kwargs = filled(self.arguments, [slots[n] if n in slots else n.result() for n in self.needs])
-        return (args, kwargs), [numbers[need] for need in inner]
+        left = [need for need in self.needs if not need.succeeded()]
+        slots = {need: Slot(place) for place, need in enumerate(left)}
+        args, kwargs = filled(self.arguments, [slots.get(need, need.value) for need in self.needs])
+        return (args, kwargs), left
 
     def run(self) -> None:
         """Call the function here; what it returns, or raises, is the future's."""

@@ -53,16 +53,34 @@ def engine_of(executor: str) -> Engines:
     return ENGINES[executor]
 
 
+def asked_of(executor: str | int | None, workers: int | None, max_workers: int | None) -> tuple[str, int | None]:
+    """What runs calls, and how many at once, if that was said; a number alone is that of threads.
+
+    Raises TypeError or ValueError unless numbers are integers of at least 1, and TypeError for more than one of them.
+
+    >>> asked_of("functions", 2, None), asked_of(4, None, None)
+    (('functions', 2), ('threads', 4))
+    """
+    if not isinstance(executor, str):
+        if executor is not None and (workers, max_workers) != (None, None):
+            raise TypeError(
+                f"{executor!r} as the first argument, and workers or max_workers, say twice how many calls run at "
+                f'once; write FunctionExecutor("threads", workers={executor!r})'
+            )
+        return asked_of("threads", workers, max_workers if executor is None else executor)
+    return executor, counted("max_workers", max_workers) if workers is None else counted("workers", workers)
+
+
 class FunctionExecutor(Executor):
     """Runs calls in "threads" of this process, in "functions" (processes of this machine), or by another driver.
 
     A future among the arguments of a later call stands for its result, also within tuples, lists, sets, dicts' values,
     slices, dataclasses, `OrderedDict` and `deque`; what is submitted together becomes one program, in which that is an
-    edge. `workers`, or `max_workers`, calls run at once: as many as this process has processors unless given. In
-    functions, what is called travels by cloudpickle, and exceptions come back with the remote traceback as their cause;
-    an array that many calls are given travels once, and each call may change what it is given, which nobody else sees,
-    unlike in threads. `progress` shows a bar, or is told (calls done, calls); with `record`, `records` has each job's
-    program and trace.
+    edge. `workers`, or `max_workers`, calls run at once: as many as this process has processors unless given; a number
+    alone, in place of the driver's name, is that of threads. In functions, what is called travels by cloudpickle, and
+    exceptions come back with the remote traceback as their cause; an array that many calls are given travels once, and
+    each call may change what it is given, and what it returned, which nobody else sees, unlike in threads. `progress`
+    shows a bar, or is told (calls done, calls); with `record`, `records` has each job's program and trace.
 
     >>> with FunctionExecutor() as executor:
     ...     two = executor.submit(pow, 2, 1)
@@ -72,16 +90,16 @@ class FunctionExecutor(Executor):
 
     def __init__(
         self,
-        executor: str = "threads",
+        executor: str | int | None = "threads",
         workers: int | None = None,
         *,
         max_workers: int | None = None,
         progress: bool | Progress = False,
         record: bool = False,
     ) -> None:
-        engine = engine_of(executor)
-        asked = counted("max_workers", max_workers) if workers is None else counted("workers", workers)
-        self.executor, self.workers = executor, asked or processors()
+        self.executor, asked = asked_of(executor, workers, max_workers)
+        engine = engine_of(self.executor)
+        self.workers = asked or processors()
         self._records = Records(record)
         self._waiting = Waiting()
         self._engine = engine(self.workers, self._waiting, self._records)

@@ -1,16 +1,21 @@
 """A call on its way to another process, and what comes back.
 
 The function travels pickled, once for all calls that share it, with what it uses of modules that functions do not
-find; a process that gets it keeps it loaded. Results go from task to task as they are; pickled they are only when they
-leave their process. What cannot be pickled, or loaded again, is the exception of that one call.
+find; a process that gets it keeps it loaded. What cannot be pickled, or loaded again, is the exception of that one
+call.
 
-What more than one call is given, or a call and whoever holds the future, is **shared**. Each is given its own then, as
-if it had travelled, so that calls may change it in place wherever they run: an array is copied by whoever takes it,
-anything else pickled by whoever returns it; what cannot be pickled is the same for all that are in its process.
+Calls may change what they are given in place, and functions keep what they return, a work array, say, and change that:
+a result is what it was when it was returned, wherever whoever takes it runs. So what is neither plain nor an array is
+pickled there and then, and everybody who takes it loads an own one. Arrays go from task to task as they are, but for a
+copy wherever two would have the same: of one that something of the function's may still hold, when it is returned; of
+one that is **shared**, because more than one call is given it, or a call and whoever holds the future, by each who
+takes it. What cannot be pickled is the same for all that are in its process. Delayed calls, which change nothing that
+they are given or returned, hand on other values too as they are (`wukong_sched.noted`).
 """
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -30,6 +35,8 @@ TRAVELS = (
 )
 LOADED = 16
 """Functions that a process keeps."""
+ONCE = 2
+"""References to what is held once, by a list or an array: one more is `sys.getrefcount`'s own."""
 
 
 class Returned:
@@ -44,8 +51,8 @@ class Returned:
         """The value; raises what loading it raises."""
         return self._value if self._data is None else pickled.loads(self._data)
 
-    def shared(self) -> Returned:
-        """The same, of which each gets its own when it is opened, if it can be pickled."""
+    def detached(self) -> Returned:
+        """The same as it is now, whoever holds the value and changes it, if it can be pickled."""
         if type(self._value) in PLAIN:
             return self
         try:
@@ -116,12 +123,9 @@ class Dropped(Failed):
 
 
 class Parcel:
-    """The body of a call's task; results of other calls are handed in.
+    """The body of a call's task; results of other calls are handed in, those at the places `shared` not to it alone."""
 
-    `is_shared` says that what it returns is; `shared`, which of the results that are handed in are.
-    """
-
-    __slots__ = ("__name__", "_arguments", "_function", "_is_shared", "_shared", "_ticket")
+    __slots__ = ("__name__", "_arguments", "_function", "_shared", "_ticket")
 
     def __init__(
         self,
@@ -129,19 +133,18 @@ class Parcel:
         function: bytes,
         arguments: Any,
         ticket: Ticket | None = None,
-        is_shared: bool = False,
         shared: frozenset[int] = frozenset(),
     ) -> None:
         self.__name__, self._function, self._arguments, self._ticket = name, function, arguments, ticket
-        self._is_shared, self._shared = is_shared, shared
+        self._shared = shared
 
     def __reduce__(self) -> tuple[type[Parcel], tuple[Any, ...]]:
-        sharing = (self._is_shared, self._shared) if self._is_shared or self._shared else ()
-        return Parcel, (self.__name__, self._function, self._arguments, self._ticket, *sharing)
+        sharing = (self._shared,) if self._shared else ()
+        return type(self), (self.__name__, self._function, self._arguments, self._ticket, *sharing)
 
-    def sharing(self, is_shared: bool, shared: frozenset[int]) -> Parcel:
-        """The same call, among others that share results with it."""
-        return Parcel(self.__name__, self._function, self._arguments, self._ticket, is_shared, shared)
+    def sharing(self, shared: frozenset[int]) -> Parcel:
+        """The same call, among others that share these results with it."""
+        return Parcel(self.__name__, self._function, self._arguments, self._ticket, shared)
 
     def __call__(self, *results: Any) -> Any:
         """Call the function: its result, `Returned` or an array as it is, `Failed`, or `Dropped` if cancelled."""
@@ -162,12 +165,17 @@ class Parcel:
             args, kwargs = pickled.loads(arguments) if isinstance(arguments, bytes) else (arguments, {})
             if results:
                 args, kwargs = filled((args, kwargs), self._opened(results))
-            value = function(*args, **kwargs)
+            returned = [function(*args, **kwargs)]
         except BaseException as error:  # whatever it is, it is for whoever asks for the result
             return Failed(error)
-        if type(value) is np.ndarray and not value.dtype.hasobject:
-            return value
-        return Returned(value).shared() if self._is_shared else Returned(value)
+        del args, kwargs  # they may hold what was returned
+        if type(returned[0]) is not np.ndarray or returned[0].dtype.hasobject:
+            return self.leaves(returned[0])
+        return returned[0] if is_held_nowhere_else(returned) else returned[0].copy(order="K")
+
+    def leaves(self, value: Any) -> Returned:
+        """What there is of a result that is no array."""
+        return Returned(value).detached()
 
     def _opened(self, results: tuple[Any, ...]) -> list[Any]:
         opened = [each.open() if isinstance(each, (Returned, Lent)) else each for each in results]
@@ -175,6 +183,20 @@ class Parcel:
             if type(results[place]) is np.ndarray:
                 opened[place] = results[place].copy(order="K")
         return opened
+
+
+def is_held_nowhere_else(only: list[npt.NDArray[Any]]) -> bool:
+    """Whether nobody but this list of one array holds it, or the array whose memory it shows.
+
+    >>> array = np.zeros(4)
+    >>> is_held_nowhere_else([array]), is_held_nowhere_else([np.zeros(4)]), is_held_nowhere_else([np.zeros(4)[1:]])
+    (False, True, True)
+    """
+    if sys.getrefcount(only[0]) > ONCE:
+        return False
+    if only[0].base is None:
+        return only[0].flags.owndata
+    return sys.getrefcount(only[0].base) == ONCE and type(only[0].base) is np.ndarray and only[0].base.flags.owndata
 
 
 @lru_cache(maxsize=LOADED)

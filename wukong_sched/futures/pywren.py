@@ -48,7 +48,7 @@ class Runner:
 
 
 def default_executor(
-    executor: str = "threads", workers: int | None = None, *, progress: bool | Progress = False
+    executor: str | int | None = "threads", workers: int | None = None, *, progress: bool | Progress = False
 ) -> Runner:
     """A runner of its own executor; arguments as of `FunctionExecutor`."""
     return Runner(FunctionExecutor(executor, workers, progress=progress))

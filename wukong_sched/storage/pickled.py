@@ -17,19 +17,34 @@ process ever has two classes of the same name:
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
+import operator
 import os
 import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 OWN = ("sarray", "kernels", "wukong_sched")
 """Packages that are wherever programs are loaded, installed or not."""
 _BEGAN = time.time()
-_PATH = tuple(dict.fromkeys(os.path.abspath(entry or os.curdir) for entry in sys.path))
+
+
+def import_path() -> tuple[str, ...]:
+    """Where this process looks for modules, which is not in its current directory if somebody removed that."""
+    found = []
+    for entry in sys.path:
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.path.abspath(entry or os.curdir))
+    return tuple(dict.fromkeys(found))
+
+
+_PATH = import_path()
 """Where functions of this machine look at least, since they start later."""
 _registering = threading.RLock()
 _by_name = threading.Event()
@@ -38,10 +53,38 @@ _by_name = threading.Event()
 
 def dumps(value: Any) -> bytes:
     """The object, pickled; raises whatever its own pickling raises."""
+    with io.BytesIO() as file:
+        _pickler()(file, protocol=5).dump(value)
+        return file.getvalue()
+
+
+@functools.cache
+def _pickler() -> Any:
+    """cloudpickle's, for which a function with a cache is a name, whether or not anything is found by that."""
     import cloudpickle  # type: ignore[import-untyped]
 
-    data: bytes = cloudpickle.dumps(value, protocol=5)
-    return data
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        kinds, *others = cloudpickle.Pickler.dispatch_table.maps
+        dispatch_table: ClassVar = ChainMap({**kinds, functools._lru_cache_wrapper: _reduced}, *others)
+
+    return Pickler
+
+
+def _reduced(function: functools._lru_cache_wrapper[Any]) -> str | tuple[Callable[..., Any], tuple[Any, ...]]:
+    """How a function with a cache is pickled: by name, as any other, or by value, which is with an empty cache."""
+    import cloudpickle
+
+    module, by_value = function.__module__, {"__main__", *cloudpickle.list_registry_pickle_by_value()}
+    with contextlib.suppress(AttributeError):  # it has no name, or one within another function
+        name = function.__qualname__
+        if module not in by_value and operator.attrgetter(name)(sys.modules.get(module)) is function:
+            return name
+    parameters = function.cache_parameters()
+    return _with_cache, (function.__wrapped__, parameters["maxsize"], parameters["typed"])
+
+
+def _with_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Callable[..., Any]:
+    return functools.lru_cache(maxsize, typed)(function)
 
 
 def loads(data: Any) -> Any:
