@@ -28,6 +28,8 @@ class Estimates:
     unknown: float = 1.0
     """The correction of the rule of unknown cost that was measured last: the best guess for another such rule."""
     _followers: dict[Task, tuple[Task, ...]] = field(default_factory=dict)
+    _joining: dict[Task, bool] = field(default_factory=dict)
+    """Whether tasks read what more than one task makes: one with very many inputs follows from each of very many."""
 
     def seconds(self, policy: Policy, task: Task) -> float:
         """Seconds of a task."""
@@ -52,6 +54,7 @@ class Estimates:
         if found is None:
             if len(self._followers) >= REMEMBERED:
                 self._followers.clear()
+                self._joining.clear()
             found = self._followers[task] = self._chain(task)
         return found
 
@@ -62,10 +65,16 @@ class Estimates:
             if len(readers) != 1:
                 break
             [task] = readers
-            if produced(program, program.inputs(task)) > 1:
+            if self._joins(task):
                 break
             chain.append(task)
         return tuple(chain)
+
+    def _joins(self, task: Task) -> bool:
+        found = self._joining.get(task)
+        if found is None:
+            found = self._joining[task] = produced(self.program, self.program.inputs(task)) > 1
+        return found
 
     def moved(self, ready: Sequence[Task], is_open: Callable[[Tile], bool]) -> int:
         """Bytes that move if ready tasks (a sample of them) run elsewhere: what is here is fetched, or stored first."""

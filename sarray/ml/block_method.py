@@ -7,8 +7,8 @@ task fails. It is never cut to what was expected. A result that is as wide as th
 no blocks and is refused. Blocks of no rows never reach the estimator: most refuse them. Blocks of Dask arrays may be
 sparse matrices, whose rows `len` does not count.
 
-Other tasks may read the same block, and a source's block is part of somebody's array. So the estimator gets it to read
-only, and one that works in place a copy. scikit-learn's own (``copy=False``) copy what they may not write to.
+Other tasks may read the same block, and a source's block is part of somebody's array. So the estimator, which may work
+in place, gets a copy. (One to read only would do for most; LAPACK and others write where they are told to.)
 """
 
 from __future__ import annotations
@@ -66,8 +66,7 @@ class Method:
                 f"{self.name}: {story}; let the estimator return the same type and as many columns whatever the rows, "
                 f"fit to samples that tell, or call {self.name} with X.compute() if that fits into memory"
             )
-        # What returns its samples as they are returns a view that nobody may write to: results are their reader's own.
-        return found.astype(self.dtype, copy=not found.flags.writeable)
+        return found.astype(self.dtype, copy=False)
 
     def _found(self, configured: Configured, block: NDArray[Any]) -> NDArray[Any]:
         found = together(_on_block(configured, self.name, block, self.options))
@@ -89,21 +88,8 @@ class Method:
 
 def _on_block(configured: Configured, name: str, block: Any, options: Mapping[str, Any]) -> Any:
     """What a method returns of a block, which stays as it is."""
-    try:
-        return configured.call(name, _unwritable(block), **options)
-    except ValueError as error:
-        if "read-only" not in str(error):  # NumPy's and Cython's word
-            raise
-    return configured.call(name, block.copy(), **options)
-
-
-def _unwritable(block: Any) -> Any:
-    """The block to read only; a sparse matrix, whose parts are several arrays, as a copy."""
-    if not isinstance(block, np.ndarray):
-        return block.copy()
-    view = block.view()
-    view.flags.writeable = False
-    return view
+    own = block.copy(order="K") if isinstance(block, np.ndarray) else block.copy()
+    return configured.call(name, own, **options)
 
 
 def _longer(shape: tuple[int, ...]) -> list[int]:

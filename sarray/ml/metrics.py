@@ -180,6 +180,7 @@ def _weights(given: Any, rows: int) -> Any:
     if given is None:
         return None
     weights = numbers(given)
+    weights = weights.astype(np.float64) if weights.dtype.kind == "O" else weights  # Dask's objects
     if weights.shape != (rows,):
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected ({rows},)")
     return weights

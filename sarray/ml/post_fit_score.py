@@ -142,6 +142,8 @@ def handed_on(estimator: Any, options: Mapping[str, Any]) -> Mapping[str, Any]:
         name, inner = _within(estimator) or ("", None)
         if name and is_routed:
             options = process_routing(estimator, "score", **options)[name]["score"]
+        elif is_routed and (isinstance(estimator, Wrapper) or _is_search(estimator) or _owner(estimator) in FOLDS):
+            process_routing(estimator, "score", **options)  # who scores is a metric; it refuses what nobody spoke of
         elif hasattr(estimator, "steps"):
             options = {option: value for option, value in options.items() if value is not None}
         elif not is_routed and (_owner(estimator) in KEEPING or _is_search(estimator)):

@@ -143,10 +143,18 @@ def test_a_file_that_holds_no_environment_is_named(tmp_path: Path, text: str) ->
         aws_functions.environment(sa.Settings(aws_environment=str(tmp_path / "given.json")))
 
 
-def test_seconds_that_are_none_are_named() -> None:
-    given = {**Addresses("redis://h", "s3://b").environment(KEY), "WUKONG_LEASE": "long"}
-    with pytest.raises(ValueError, match="WUKONG_LEASE='long': expected seconds"):
+@pytest.mark.parametrize("lease", ["long", "nan", "-1", "inf"])
+def test_seconds_that_are_none_are_named(lease: str) -> None:
+    given = {**Addresses("redis://h", "s3://b").environment(KEY), "WUKONG_LEASE": lease}
+    with pytest.raises(ValueError, match=f"WUKONG_LEASE='{lease}': expected seconds"):
         Addresses.found(given)
+
+
+def test_a_key_that_is_none_is_not_shown() -> None:
+    given = {**Addresses("redis://h", "s3://b").environment(KEY), "WUKONG_KEY": "secret"}
+    with pytest.raises(ValueError, match="WUKONG_KEY is no key") as info:
+        Addresses.found(given)
+    assert "secret" not in str(info.value)
 
 
 def test_sources_are_tiles_in_a_bucket(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,21 @@ def test_what_failed_before_hides_no_cancelled_call(kind: str, tmp_path: Path) -
         assert both in wait([both], PATIENCE).done and both.cancelled()
 
 
+@pytest.mark.parametrize("kind", ["threads", "functions"])
+def test_what_needs_a_cancelled_call_is_cancelled_though_that_could_only_have_failed(kind: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with FunctionExecutor(kind, workers=1) as pool:
+        failed = pool.submit(divmod, 1, 0)
+        assert isinstance(failed.exception(PATIENCE), ZeroDivisionError)
+        pool.submit(hold, gate)
+        until(gate.with_suffix(".begun").exists)
+        both = pool.submit(max, failed, pool.submit(abs, -1))
+        last = pool.submit(abs, both)
+        assert both.cancel()
+        gate.touch()
+        assert last in wait([last], PATIENCE).done and last.cancelled()
+
+
 def test_shutdown_can_cancel_what_a_running_job_has_not_begun(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     pool = FunctionExecutor("functions", workers=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -265,3 +266,28 @@ def test_so_does_what_ends_a_job() -> None:
     key, name = b"key", cause_key("job")
     found = signed.verify(b"".join(signed_cause(Refused(1, place="door"), key, "job")), key, name)
     assert (type(found), found.code) == (Refused, 1)
+
+
+class Ending:
+    """Whoever pickles it ends."""
+
+    def __reduce__(self) -> Any:
+        raise SystemExit(3)
+
+
+class EndingLater:
+    """Whoever loads it ends."""
+
+    def __reduce__(self) -> Any:
+        return sys.exit, (3,)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"), [(Ending, ()), (EndingLater, ()), (bool, (Ending(),)), (bool, (EndingLater(),))]
+)
+def test_what_ends_whoever_pickles_or_loads_it_fails_alone(function: Any, arguments: tuple[Any, ...]) -> None:
+    with FunctionExecutor("functions", workers=2) as executor:
+        others = [executor.submit(abs, -number) for number in range(3)]
+        error = executor.submit(function, *arguments).exception(PATIENCE)
+        assert isinstance(error, SystemExit) and error.code == 3
+        assert [other.result(PATIENCE) for other in others] == [0, 1, 2]

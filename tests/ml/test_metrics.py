@@ -80,7 +80,8 @@ def test_numbers_that_are_objects_are_scored(kind: str, wrap: Any, rng: np.rando
     true = OBJECTS[kind](predicted + rng.random(20))
     expected = sklearn.metrics.r2_score(true, predicted, sample_weight=weights)
     lazy = wrap(predicted, 7)
-    assert float(r2_score(true, lazy, sample_weight=weights)) == pytest.approx(expected)
+    for each in (weights, da.from_array(weights, 9)):
+        assert float(r2_score(true, lazy, sample_weight=each)) == pytest.approx(expected)
     assert float(r2_score(da.from_array(true, 9), predicted, sample_weight=weights)) == pytest.approx(expected)
     expected = sklearn.metrics.d2_tweedie_score(true, predicted, power=1)
     assert float(Deviance(1.0)(true, lazy)) == pytest.approx(expected)

@@ -35,6 +35,11 @@ WITHIN: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def asking_for_scores() -> Any:
+    """A classifier that asks for weights of scores."""
+    return LogisticRegression().set_fit_request(sample_weight=False).set_score_request(sample_weight=True)
+
+
 @pytest.fixture(autouse=True)
 def routed() -> Iterator[None]:
     with sklearn.config_context(enable_metadata_routing=True):
@@ -88,3 +93,18 @@ def test_weights_of_a_given_scoring_are_the_scorers(samples: Any) -> None:
     model.scoring = scorer.set_score_request(sample_weight=True)
     expected = accuracy_score(Y, model.predict(X), sample_weight=WEIGHTS)
     assert float(model.score(samples, Y, sample_weight=WEIGHTS)) == pytest.approx(expected)
+
+
+UNSPOKEN: dict[str, Callable[[], Any]] = {
+    "wrapper's scoring": lambda: ParallelPostFit(asking_for_scores(), scoring="accuracy"),
+    "search's scoring": lambda: GridSearchCV(asking_for_scores(), {}, cv=3, scoring="accuracy"),
+    "searched": lambda: GridSearchCV(LogisticRegression().set_fit_request(sample_weight=False), {}, cv=3),
+}
+
+
+@pytest.mark.parametrize("samples", [X, LAZY], ids=["memory", "lazy"])
+@pytest.mark.parametrize("within", UNSPOKEN)
+def test_weights_that_nobody_within_spoke_of_are_refused(within: str, samples: Any) -> None:
+    model = ParallelPostFit(UNSPOKEN[within]()).fit(X, Y)
+    with pytest.raises(UnsetMetadataPassedError):
+        model.score(samples, Y, WEIGHTS)

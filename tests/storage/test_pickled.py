@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import subprocess
 import sys
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,6 +169,24 @@ def test_functions_with_a_cache_travel(tmp_path: Path, is_found: bool) -> None:
 def test_functions_with_a_cache_that_can_be_imported_are_the_same_where_they_are_loaded() -> None:
     function = fnmatch._compile_pattern  # type: ignore[attr-defined]
     assert pickled.loads(pickled.dumps(function)) is function
+
+
+def doubled(function: Any) -> Any:
+    """Twice what a function returns, with a cache that `functools.wraps` says to be of the function."""
+
+    @functools.wraps(function)
+    @functools.lru_cache(maxsize=5)
+    def inner(x: int) -> int:
+        return 2 * int(function(x))
+
+    return inner
+
+
+def test_what_a_cache_calls_travels_and_not_what_it_is_said_to_wrap() -> None:
+    function = doubled(lambda x: x + 1)
+    function.path = "here"
+    found = pickled.loads(pickled.dumps(function))
+    assert (found(3), found.__wrapped__(3), found.path, found.cache_parameters()["maxsize"]) == (8, 4, "here", 5)
 
 
 def test_functions_with_a_cache_need_no_name() -> None:

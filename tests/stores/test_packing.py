@@ -87,7 +87,7 @@ def test_a_raw_block_stays_where_it_was_received(rng):
     assert same(decode(bytes(joined(block))), block)
 
 
-WHERE = ["fields", "nested", "offsets", "aligned", "backwards", "overlapping", "titles"]
+WHERE = ["fields", "nested", "offsets", "aligned", "backwards", "overlapping", "titles", "records", "parts"]
 STRUCTURED = [
     np.dtype([("x", "f8"), ("ü", "i2", (2, 3)), ("s", "U3")]),
     np.dtype([("inner", [("a", "u1"), ("b", ">i8")])]),
@@ -96,6 +96,8 @@ STRUCTURED = [
     np.dtype({"names": ["a", "b"], "formats": ["i4", "f8"], "offsets": [8, 0]}),
     np.dtype({"names": ["whole", "low"], "formats": ["<i8", "<i4"], "offsets": [0, 0]}),
     np.dtype([(("title", "x"), "f8"), ("y", [("z", "S2", (2,))], (3, 1))]),
+    np.dtype((np.record, [("a", "i4"), ("b", np.dtype((np.record, [("c", "f8")])), (2,))])),
+    np.dtype(("i4", [("low", "i2"), ("high", "i2")])),
 ]
 
 
@@ -107,6 +109,7 @@ def test_structured_dtypes_come_back(rng, dtype):
             block[name] = rng.integers(0, 100, block[name].shape)
     back = decode(joined(block))
     assert back.dtype == dtype and back.dtype.fields == dtype.fields and (back == block).all()
+    assert (back.dtype.type, back.dtype.isalignedstruct) == (dtype.type, dtype.isalignedstruct)
 
 
 @pytest.mark.parametrize("dtype", [np.dtypes.StringDType(), object, [("o", object)]])

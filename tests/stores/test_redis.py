@@ -1,6 +1,7 @@
 """Redis as the cloud has it: clusters, TLS and passwords, full memory, large values, broken connections."""
 
 import collections
+import contextlib
 
 import numpy as np
 import pytest
@@ -173,6 +174,14 @@ def test_who_may_not_come_in_is_told_so(secured, change, error):
         command(server, "GET", "k")
 
 
+def test_a_forked_process_speaks_on_connections_of_its_own(monkeypatch):
+    with Valkey() as valkey, contextlib.closing(Deployment(valkey.url)) as server:
+        names = [server.one(Command("", ["CLIENT", "ID"])) for _ in range(2)]
+        monkeypatch.setattr("wukong_sched.storage.cluster.os.getpid", lambda: -1)
+        names += [server.one(Command("", ["CLIENT", "ID"])) for _ in range(2)]
+    assert names[0] == names[1] != names[2] == names[3]
+
+
 # ---- addresses
 
 
@@ -192,12 +201,20 @@ def test_urls_name_servers(url, address):
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("http://me:hidden@host", "'http://host' names no Redis server: type unix:///path"),
-        ("host", "'host' names no Redis server: type unix:///path"),
-        ("unix://", "names no Redis server: type unix:///path"),
-        ("rediss://me:hidden@h:99999", "'rediss://h:99999' names no Redis server: Port out of range"),
-        ("redis://:hidden@h:port", "'redis://h:port' names no Redis server: Port could not be cast"),
-        ("redis://:hidden@h?timeout=soon", "names no Redis server: could not convert string to float: 'soon'"),
+        ("http://me:hidden@host", "'http://host' names no Redis server; type unix:///path"),
+        ("host", "'host' names no Redis server; type unix:///path"),
+        ("unix://", "names no Redis server; type unix:///path"),
+        ("rediss://me:hidden@h:99999", "'rediss://h:99999' names no Redis server"),
+        ("redis://:hidden@h:port", "'redis://h:port' names no Redis server"),
+        ("redis://:hidden@h?timeout=soon", "'redis://h?timeout=soon' names no Redis server"),
+        ("redis://:hidden@h?timeout=nan", "'redis://h?timeout=nan' names no Redis server"),
+        ("redis://:hidden@h?timeout=-1", "'redis://h?timeout=-1' names no Redis server"),
+        ("rediss://me:hid/hidden@h:6379", "'rediss://h:6379' names no Redis server"),
+        ("rediss://me:hidden#hid@h:6379", "with %2F for / in a password, %23 for #, %3F"),
+        ("rediss://me:hidden?hid@h:6379", "'rediss://h:6379' names no Redis server"),
+        ("rediss://me:hidden\u2100@h", "'rediss://h' names no Redis server"),
+        ("redi://me:hi/dden:hidden@h", "'redi://h' names no Redis server"),
+        ("me:hidden@h", "'h' names no Redis server"),
     ],
 )
 def test_what_names_no_server_is_refused_and_passwords_are_not_shown(url, told):

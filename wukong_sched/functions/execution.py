@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -222,7 +223,9 @@ class Execution:
         """What this executor did and used, but for saying so."""
         usage, process, saved = self._meter.usage, self._process, Usage()
         usage.billed_seconds, usage.ended = time.monotonic() - self._began, time.time()
-        usage.peak_memory, usage.memory = max(self._most, recent_peak()), process.memory
+        # Who ends by itself was never beyond its limit, though pages of files that are gone again may seem to say so.
+        usage.peak_memory = min(max(self._most, recent_peak()), process.memory or sys.maxsize)
+        usage.memory = process.memory
         usage.retries = max(0, self._lease.attempts - 1)
         usage.moved(self._before, process.cloud.tallies())
         saved.moved(self._saved, {"": self._job.storage.saved})

@@ -9,6 +9,7 @@ client's too, and each block of a source takes as long as it would there.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +104,10 @@ class Addresses:
         b'key'
         """
         lease, grace = _seconds(environment, LEASE), _seconds(environment, GRACE)
-        key = bytes.fromhex(environment[KEY])
+        try:
+            key = bytes.fromhex(environment[KEY])
+        except ValueError:
+            raise ValueError(f"{KEY} is no key, and is not shown: expected hexadecimal digits") from None
         shaped = environment.get(SHAPE, "")
         return Addresses(environment[REDIS], environment[OBJECTS], lease, grace, shaped, inside=True), key
 
@@ -115,9 +119,12 @@ class Addresses:
 
 def _seconds(environment: Mapping[str, str], name: str) -> float:
     try:
-        return float(environment[name])
+        seconds = float(environment[name])
+        if not 0 < seconds < math.inf:
+            raise ValueError
     except ValueError:
         raise ValueError(f"{name}={environment[name]!r}: expected seconds, 30 say") from None
+    return seconds
 
 
 class Places:

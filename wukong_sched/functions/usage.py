@@ -138,8 +138,8 @@ def recent_peak() -> int:
     """Most bytes that this process had in memory for itself since `forget_peak`, or since it began.
 
     The system knows the most only of all that is resident. Of this, pages of files are left out, as many as there are
-    now (see `private_bytes`). If files were mapped later than that most was reached it may be too few, never too many
-    unless pages of files were given up meanwhile.
+    now (see `private_bytes`). So those that were given up meanwhile count, and it may be too many; if files were mapped
+    later than that most was reached it may be too few.
     """
     try:
         with open("/proc/self/status") as file:

@@ -77,7 +77,7 @@ class Parcels:
             arguments, lent = self._lend(arguments, len(needs))
             needed = [self._number(need) for need in needs]
             parcel = Parcel(name_of(call.function), function, packed(*arguments), ticket)
-        except Exception as error:  # whatever the pickling of the function or an argument raises
+        except (Exception, SystemExit) as error:  # whatever the pickling of the function or an argument raises
             error.add_note(TRAVELS)
             if call.future.starts():
                 call.future.set_exception(error)
@@ -225,7 +225,7 @@ def deliver(future: CallFuture, block: Any) -> None:
             future.set_exception(block.open())
         else:
             future.set_result(block.open() if isinstance(block, Returned) else block)
-    except Exception as error:  # whatever loading the result raises, before anything was set
+    except (Exception, SystemExit) as error:  # whatever loading the result raises, before anything was set
         future.set_exception(error)
 
 

@@ -68,6 +68,8 @@ def asked_of(executor: str | int | None, workers: int | None, max_workers: int |
                 f'once; write FunctionExecutor("threads", workers={executor!r})'
             )
         return asked_of("threads", workers, max_workers if executor is None else executor)
+    if workers is not None and max_workers is not None:
+        raise TypeError("workers and max_workers both say how many calls run at once; give one of them")
     return executor, counted("max_workers", max_workers) if workers is None else counted("workers", workers)
 
 

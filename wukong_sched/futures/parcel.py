@@ -57,7 +57,7 @@ class Returned:
             return self
         try:
             return Returned(None, pickled.dumps(self._value))
-        except Exception:  # whatever the value's own pickling raises, again when it leaves its process
+        except BaseException:  # whatever the value's own pickling raises, again when it leaves its process
             return self
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -67,7 +67,7 @@ class Returned:
             return Returned, (self._value,)
         try:
             return Returned, (None, pickled.dumps(self._value))
-        except Exception as error:  # whatever the value's own pickling raises
+        except BaseException as error:  # whatever the value's own pickling raises
             error.add_note(TRAVELS)
             return Failed(error).__reduce__()
 
@@ -149,15 +149,16 @@ class Parcel:
     def __call__(self, *results: Any) -> Any:
         """Call the function: its result, `Returned` or an array as it is, `Failed`, or `Dropped` if cancelled."""
         failed = [result for result in results if isinstance(result, Failed)]
-        if failed:
-            return next((each for each in failed if isinstance(each, Dropped)), failed[0])
-        if self._ticket is None:
-            return self._called(results)
-        if not self._ticket.begin():
+        if any(isinstance(each, Dropped) for each in failed) or not self._begins():
             return Dropped()
-        found = self._called(results)
-        self._ticket.end()
+        found = failed[0] if failed else self._called(results)
+        if self._ticket is not None:
+            self._ticket.end()
         return found
+
+    def _begins(self) -> bool:
+        """Whether nobody has cancelled it."""
+        return self._ticket is None or self._ticket.begin()
 
     def _called(self, results: tuple[Any, ...]) -> Any:
         try:

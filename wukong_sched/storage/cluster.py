@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import binascii
 import contextlib
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,10 +51,15 @@ class Node:
 
     address: Address
     _idle: list[Connection] = field(default_factory=list)
+    _process: int = field(default_factory=os.getpid)
+    """Whose connections they are: a process that is forked off must not speak on them."""
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection; one within which anything was raised is not used again, nor are those as old."""
+        if self._process != os.getpid():
+            self.close()
+            self._process = os.getpid()
         try:
             connection = self._idle.pop()
         except IndexError:

@@ -21,7 +21,7 @@ import ast
 import enum
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,8 @@ BLOSC_SPEED = 1.5e9
 """Bytes a second that blosc with byte shuffle and lz4 takes in, one thread."""
 PANEL = 32
 """Rows of a triangular tile that are cut alike."""
+RECORD = "record"
+"""The base of dtypes whose elements are `numpy.record`."""
 PACKED_FROM = 4096
 """Bytes below which a triangular tile is moved in full."""
 
@@ -118,12 +120,19 @@ def _describe(dtype: np.dtype[Any]) -> bytes:
 
 
 def _form(dtype: np.dtype[Any]) -> Any:
-    """The dtype in words and numbers, wherever its fields lie: what NumPy makes a dtype of, if it is given that."""
+    """The dtype in words and numbers, wherever its fields lie: a name, fields, or a base with a shape or fields."""
     if dtype.subdtype:
         base, shape = dtype.subdtype
         return _form(base), shape
     if dtype.names is None:
         return dtype.str
+    if dtype.type is np.void:
+        return _fields(dtype)
+    return RECORD if dtype.type is np.record else dtype.str, _fields(dtype)
+
+
+def _fields(dtype: np.dtype[Any]) -> dict[str, Any]:
+    assert dtype.names is not None
     fields: list[tuple[Any, ...]] = [dtype.fields[name] for name in dtype.names]  # type: ignore[index]
     return {
         "names": list(dtype.names),
@@ -131,11 +140,25 @@ def _form(dtype: np.dtype[Any]) -> Any:
         "offsets": [field[1] for field in fields],
         "titles": [field[2] if len(field) > 2 else None for field in fields],
         "itemsize": dtype.itemsize,
+        "aligned": dtype.isalignedstruct,
     }
 
 
 def _dtype(text: str) -> np.dtype[Any]:
-    return np.dtype(ast.literal_eval(text) if text[0] == "{" else text)
+    return _formed(ast.literal_eval(text) if text[0] in "{(" else text)
+
+
+def _formed(form: Any) -> np.dtype[Any]:
+    """The dtype of a form: of a structured one, perhaps after its base, of a base and a shape, or of a name."""
+    made: Callable[[Any], np.dtype[Any]] = np.dtype
+    if isinstance(form, dict):
+        return made({**form, "formats": [_formed(each) for each in form["formats"]]})
+    if isinstance(form, str):
+        return made(form)
+    base, rest = form
+    if isinstance(rest, dict):
+        return made((np.record if base == RECORD else base, _formed(rest)))
+    return made((_formed(base), rest))
 
 
 def _payload_at(ndim: int, dtype_length: int) -> int:

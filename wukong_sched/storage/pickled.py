@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import io
 import operator
 import os
+import pickle
 import sys
 import sysconfig
 import threading
@@ -70,7 +72,7 @@ def _pickler() -> Any:
     return Pickler
 
 
-def _reduced(function: functools._lru_cache_wrapper[Any]) -> str | tuple[Callable[..., Any], tuple[Any, ...]]:
+def _reduced(function: functools._lru_cache_wrapper[Any]) -> str | tuple[Any, ...]:
     """How a function with a cache is pickled: by name, as any other, or by value, which is with an empty cache."""
     import cloudpickle
 
@@ -80,7 +82,19 @@ def _reduced(function: functools._lru_cache_wrapper[Any]) -> str | tuple[Callabl
         if module not in by_value and operator.attrgetter(name)(sys.modules.get(module)) is function:
             return name
     parameters = function.cache_parameters()
-    return _with_cache, (function.__wrapped__, parameters["maxsize"], parameters["typed"])
+    return _with_cache, (_cached(function), parameters["maxsize"], parameters["typed"]), vars(function)
+
+
+def _cached(function: functools._lru_cache_wrapper[Any]) -> Callable[..., Any]:
+    """What it calls: that which it is said to wrap, unless `functools.wraps` has said something else since."""
+    held = gc.get_referents(function)
+    if any(each is function.__wrapped__ for each in held):
+        return function.__wrapped__
+    called = [each for each in held if callable(each) and not isinstance(each, type)]
+    if len(called) != 1:
+        raise pickle.PicklingError(f"{function!r}: nobody can say what it calls; let it wrap a function")
+    found: Callable[..., Any] = called[0]
+    return found
 
 
 def _with_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Callable[..., Any]:
@@ -102,7 +116,7 @@ def dumps_by_value(value: Any) -> bytes:
     2
     """
     if not _by_name.is_set():
-        with contextlib.suppress(Exception):  # a module's lock or open file, say, which by name may do
+        with contextlib.suppress(Exception, SystemExit):  # a module's lock or open file, say, which by name may do
             return dumps(value)
     with _registered(_needlessly_by_value(), register=False) as changed:
         data = dumps(value)

@@ -64,12 +64,14 @@ class Address:
         >>> Address.parse("rediss://:secret@cache.example:6380?cluster=1").tls
         True
         """
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             place, options = _place(parts), dict(parse_qsl(parts.query))
             timeout = float(options.get("timeout", cls().timeout))
-        except ValueError as error:
-            raise ValueError(f"the address {_shown(parts)!r} names no Redis server: {error}") from None
+            if not timeout > 0:
+                raise ValueError
+        except ValueError:
+            raise ValueError(f"the address {_shown(url)!r} names no Redis server; {EXPECTED}") from None
         return cls(
             **place,
             user=unquote(parts.username or ""),
@@ -115,19 +117,24 @@ class Address:
 
 
 SCHEMES = ("unix", "redis", "rediss")
+EXPECTED = (
+    "type unix:///path, redis://host:port or rediss://user:password@host:port, with %2F for / in a password, %23 for "
+    "#, %3F for ? and %40 for @, and a timeout in seconds"
+)
 
 
 def _place(parts: SplitResult) -> dict[str, Any]:
     if parts.scheme not in SCHEMES or (parts.scheme == "unix" and not parts.path):
-        raise ValueError("type unix:///path, redis://host:port or rediss://user:password@host:port")
+        raise ValueError
     if parts.scheme == "unix":
         return {"path": unquote(parts.path)}
     return {"host": parts.hostname or "localhost", "port": parts.port or DEFAULT_PORT}
 
 
-def _shown(parts: SplitResult) -> str:
-    """The address without user and password."""
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def _shown(url: str) -> str:
+    """The address without user and password, wherever a password with signs of its own may end."""
+    scheme, separator, rest = url.partition("://")
+    return scheme + separator + rest.rpartition("@")[2] if separator else url.rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)
