@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from wukong_sched.ledger import produced
 from wukong_sched.policy import Policy
 from wukong_sched.program import SINK, Program, Task, Tile
+from wukong_sched.rule import Costed
 
 SAMPLE = 64
 """Ready tasks by which all are judged."""
@@ -34,7 +35,10 @@ class Estimates:
     def seconds(self, policy: Policy, task: Task) -> float:
         """Seconds of a task."""
         cost = self.program.cost(task)
-        return policy.seconds(cost) * self.corrections.get(task[0], self.unknown if cost is None else 1.0)
+        return policy.seconds(cost) * self._correction(task, cost)
+
+    def _correction(self, task: Task, cost: Costed | None) -> float:
+        return self.corrections.get(task[0], self.unknown if cost is None else 1.0)
 
     def load(self, policy: Policy, task: Task) -> float:
         """Seconds of a task, with what it must fetch and with what follows from it alone.
@@ -95,7 +99,6 @@ class Estimates:
         ratio = min(max(seconds / planned, 1e-3), 1e6) if planned else 1.0
         change = max(ratio, 0.5 + 0.5 * ratio)
         for rule, task in {task[0]: task for task in tasks}.items():
-            unknown = self.program.cost(task) is None
-            expected = self.corrections.get(rule, self.unknown if unknown else 1.0)
-            self.corrections[rule] = expected * change
-            self.unknown = self.corrections[rule] if unknown else self.unknown
+            cost = self.program.cost(task)
+            self.corrections[rule] = found = self._correction(task, cost) * change
+            self.unknown = found if cost is None else self.unknown

@@ -147,7 +147,7 @@ class ExecutorState:
         self.idle = event.idle
         if event.left:
             return self._cut_short(event, now)
-        self.estimates.learn([task for task, _, _ in self.batch.steps], self.batch.seconds, event.seconds)
+        self.estimates.learn((task for task, _, _ in self.batch.steps), self.batch.seconds, event.seconds)
         return self._advance(now)
 
     def _missed(self, event: Fetched, now: float) -> list[Instruction]:

@@ -12,11 +12,7 @@ def processors() -> int:
 
 def resident_bytes() -> int:
     """Bytes of memory that this process has now; 0 where the system does not say."""
-    try:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return 0
+    return _pages()[0]
 
 
 def private_bytes() -> int:
@@ -25,12 +21,19 @@ def private_bytes() -> int:
     Pages of files are not among them: those that map the same file share them, and the system takes them back when it
     needs room.
     """
+    resident, shared = _pages()
+    return resident - shared
+
+
+def _pages() -> tuple[int, int]:
+    """Bytes of this process's pages, and of those among them that are files' or shared."""
     try:
         with open("/proc/self/statm") as statm:
             _, resident, shared = map(int, statm.read().split()[:3])
-        return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+        size = os.sysconf("SC_PAGE_SIZE")
+        return resident * size, shared * size
     except (OSError, ValueError, AttributeError):
-        return 0
+        return 0, 0
 
 
 def machine_bytes() -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, as_completed, wait
 from multiprocessing import Process, SimpleQueue
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,14 +116,20 @@ def test_of_what_failed_before_and_now_the_first_is_raised(kind: str) -> None:
         assert [type(each.exception(PATIENCE)) for each in both] == [ZeroDivisionError, ValueError]
 
 
-@pytest.mark.parametrize("kind", ["threads", "functions"])
-def test_what_failed_before_hides_no_cancelled_call(kind: str, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
+@contextlib.contextmanager
+def busy_after_a_failure(kind: str, gate: Path) -> Iterator[tuple[FunctionExecutor, Any, Path]]:
+    """A pool whose one worker waits for the gate, and a call that it has failed to do before."""
     with FunctionExecutor(kind, workers=1) as pool:
         failed = pool.submit(divmod, 1, 0)
         assert isinstance(failed.exception(PATIENCE), ZeroDivisionError)
         pool.submit(hold, gate)
         until(gate.with_suffix(".begun").exists)
+        yield pool, failed, gate
+
+
+@pytest.mark.parametrize("kind", ["threads", "functions"])
+def test_what_failed_before_hides_no_cancelled_call(kind: str, tmp_path: Path) -> None:
+    with busy_after_a_failure(kind, tmp_path / "gate") as (pool, failed, gate):
         cancelled = pool.submit(leave, tmp_path / "left")
         both = pool.submit(max, failed, cancelled)
         assert cancelled.cancel()
@@ -130,12 +139,7 @@ def test_what_failed_before_hides_no_cancelled_call(kind: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", ["threads", "functions"])
 def test_what_needs_a_cancelled_call_is_cancelled_though_that_could_only_have_failed(kind: str, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    with FunctionExecutor(kind, workers=1) as pool:
-        failed = pool.submit(divmod, 1, 0)
-        assert isinstance(failed.exception(PATIENCE), ZeroDivisionError)
-        pool.submit(hold, gate)
-        until(gate.with_suffix(".begun").exists)
+    with busy_after_a_failure(kind, tmp_path / "gate") as (pool, failed, gate):
         both = pool.submit(max, failed, pool.submit(abs, -1))
         last = pool.submit(abs, both)
         assert both.cancel()
